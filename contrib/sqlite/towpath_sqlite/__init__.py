@@ -1,0 +1,1 @@
+"""A Towpath provisioner of SQLite database files."""

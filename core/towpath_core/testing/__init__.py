@@ -1,0 +1,79 @@
+"""The conformance kit: what a vendor proves a plugin with, in one pytest command.
+
+Owns the contracts and their rules. It must not know any plugin, the engine or the gateway: a
+vendor needs `towpath[testing]` and nothing else of ours.
+
+Names are imported when they are first used: pytest loads `towpath_core.testing.plugin` in every
+run, and a run without contracts should not pay for them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from towpath_core.testing.actions import ActionContract
+    from towpath_core.testing.catalog import CatalogSourceContract
+    from towpath_core.testing.conformance import LEVELS, Report
+    from towpath_core.testing.packaging import PluginContract
+    from towpath_core.testing.provisioning import ProvisionerContract
+    from towpath_core.testing.quiet import forbid_io
+    from towpath_core.testing.rules import Contract, Rule, exempt, require, rule, rules_of
+    from towpath_core.testing.tools import RecordingContext, RecordingTools
+
+__all__ = (
+    "LEVELS",
+    "ActionContract",
+    "CatalogSourceContract",
+    "Contract",
+    "PluginContract",
+    "ProvisionerContract",
+    "RecordingContext",
+    "RecordingTools",
+    "Report",
+    "Rule",
+    "exempt",
+    "forbid_io",
+    "require",
+    "rule",
+    "rules_of",
+)
+
+_HOMES = {
+    "LEVELS": "conformance",
+    "ActionContract": "actions",
+    "CatalogSourceContract": "catalog",
+    "Contract": "rules",
+    "PluginContract": "packaging",
+    "ProvisionerContract": "provisioning",
+    "RecordingContext": "tools",
+    "RecordingTools": "tools",
+    "Report": "conformance",
+    "Rule": "rules",
+    "exempt": "rules",
+    "forbid_io": "quiet",
+    "require": "rules",
+    "rule": "rules",
+    "rules_of": "rules",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from the module that owns it."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        found: object = getattr(import_module(f"{__name__}.{home}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "pytest":
+            raise
+        raise ImportError("The kit needs pytest: pip install 'towpath[testing]'.") from error
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

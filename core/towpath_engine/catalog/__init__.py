@@ -1,0 +1,1 @@
+"""The catalog: reading sources, keeping entities, answering from memory."""

@@ -1,0 +1,119 @@
+"""The change feed: builds the index from the store and keeps it current.
+
+Revisions are numbered in order of commit (catalog writes are serialised), so reading on from the
+last number seen misses nothing, also after a lost connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, select
+
+from towpath_core.errors import Unavailable
+from towpath_engine.catalog.index import CatalogIndex, StoredEntity
+from towpath_engine.catalog.tables import ENTITIES, RELATIONS, REVISIONS
+from towpath_engine.store.database import Database, Transaction
+
+__all__ = ("CHANNEL", "CatalogFeed", "Follower", "NoIndex")
+
+CHANNEL = "towpath_catalog"
+"""Notified with the last sequence number of a catalog write."""
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 2000
+
+
+class Follower(Protocol):
+    """Whoever wants to have a write before it is answered."""
+
+    async def catch_up(self, seq: int = 0) -> None:
+        """Take in all changes up to `seq` at least."""
+        ...
+
+
+class NoIndex:
+    """A follower for processes that answer no reads, such as workers."""
+
+    async def catch_up(self, seq: int = 0) -> None:
+        """Do nothing: there is no index to bring up to date."""
+
+
+class CatalogFeed:
+    """Follows the store and feeds one index."""
+
+    def __init__(self, database: Database, index: CatalogIndex) -> None:
+        self._database = database
+        self._index = index
+        self._lock = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Build the index from all that is stored; call it once, before the first `catch_up`."""
+        async with self._database.begin() as transaction:
+            # One snapshot for all three reads, so that the number fits the entities.
+            await transaction.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            query = select(func.coalesce(func.max(REVISIONS.c.seq), 0))
+            seq = (await transaction.execute(query)).scalar_one()
+            stored = await _read(transaction, None)
+        for at in range(0, len(stored), _BATCH):
+            self._index.apply(stored[at : at + _BATCH], ())
+            # Give the loop a turn: a big catalog takes seconds to build.
+            await asyncio.sleep(0)
+        self._index.seq = seq
+
+    async def catch_up(self, seq: int = 0) -> None:
+        """Take in all changes; returns when the index holds `seq` at least."""
+        async with self._lock:
+            if seq and self._index.seq >= seq:
+                return
+            while await self._step():
+                pass
+
+    async def on_notify(self, payload: str) -> None:
+        """React to a notification, or to a connection that stands again."""
+        try:
+            await self.catch_up(int(payload) if payload else 0)
+        except Unavailable:
+            log.warning("catalog.feed_waits")
+
+    async def _step(self) -> bool:
+        c = REVISIONS.c
+        query = (
+            select(c.seq, c.uid, c.action)
+            .where(c.seq > self._index.seq)
+            .order_by(c.seq)
+            .limit(_BATCH)
+        )
+        async with self._database.begin() as transaction:
+            await transaction.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            rows = (await transaction.execute(query)).all()
+            if not rows:
+                return False
+            changed = {row.uid for row in rows}
+            stored = await _read(transaction, changed)
+        # What is not stored any more was deleted, now or by a later change that comes next.
+        there = {entity.uid for entity in stored}
+        self._index.apply(stored, (str(uid) for uid in changed if str(uid) not in there))
+        self._index.seq = rows[-1].seq
+        return len(rows) == _BATCH
+
+
+async def _read(transaction: Transaction, uids: Iterable[UUID] | None) -> Sequence[StoredEntity]:
+    entities = select(ENTITIES.c.uid, ENTITIES.c.ref, ENTITIES.c.body).order_by(ENTITIES.c.uid)
+    edges = select(RELATIONS)
+    if uids is not None:
+        chosen = list(uids)
+        entities = entities.where(ENTITIES.c.uid == func.any(chosen))
+        edges = edges.where(RELATIONS.c.origin_uid == func.any(chosen))
+    relations: dict[UUID, list[tuple[str, str, str]]] = {}
+    for row in await transaction.execute(edges):
+        relations.setdefault(row.origin_uid, []).append((row.source, row.type, row.target))
+    return [
+        StoredEntity(str(row.uid), row.ref, row.body, tuple(relations.get(row.uid, ())))
+        for row in await transaction.execute(entities)
+    ]

@@ -1,0 +1,168 @@
+"""Judges documents and entities: envelope, kind, what they state about others, JSON.
+
+Kinds are plugin code: they are called in threads of their plugin, with a deadline. Knows neither
+sources nor tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import structlog
+
+from towpath_core.catalog import Document, EntityKind
+from towpath_core.entities import Entity, Relation, check_envelope, entity_from
+from towpath_core.errors import Place, Problem, TowpathError
+from towpath_core.plugins import Contribution, PluginHost
+
+__all__ = (
+    "MANAGED_BY",
+    "MANAGED_BY_ORIGIN",
+    "SOURCE_LOCATION",
+    "KindJudge",
+    "Verdict",
+    "annotated",
+    "entity_of",
+    "json_of",
+)
+
+log = structlog.get_logger(__name__)
+
+MANAGED_BY = "backstage.io/managed-by-location"
+MANAGED_BY_ORIGIN = "backstage.io/managed-by-origin-location"
+SOURCE_LOCATION = "backstage.io/source-location"
+GENERATED = "generated-"
+"""How the names of Location entities begin that the catalog itself makes."""
+
+_SECONDS = 30.0
+_MAX_REF = 255
+_MAX_EDGES = 10_000
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What a kind says of an entity: problems with JSON pointers, or the edges that it states."""
+
+    problems: tuple[Problem, ...] = ()
+    relations: tuple[Relation, ...] = ()
+
+
+class KindJudge:
+    """Asks the kinds that plugins offer."""
+
+    def __init__(self, host: PluginHost) -> None:
+        self._host = host
+
+    async def judge(self, entities: Sequence[Entity]) -> list[Verdict]:
+        """A verdict for each entity, in order; each plugin is called once for all of its own.
+
+        Never raises for what an entity holds or a plugin does; that becomes a problem.
+        """
+        known = self._host.contributions.entity_kinds
+        verdicts: dict[int, Verdict] = {}
+        by_plugin: dict[str, list[tuple[int, Contribution[EntityKind]]]] = {}
+        for number, entity in enumerate(entities):
+            kind = known.get((entity.kind.lower(), entity.api_version))
+            if kind is None or kind.value.name != entity.kind:
+                verdicts[number] = Verdict((_unknown_kind(entity, known.keys(), kind),))
+            else:
+                by_plugin.setdefault(kind.plugin, []).append((number, kind))
+        for chosen in by_plugin.values():
+            verdicts |= await self._ask([(n, kind, entities[n]) for n, kind in chosen])
+        return [verdicts[number] for number in range(len(entities))]
+
+    async def _ask(
+        self, chosen: Sequence[tuple[int, Contribution[EntityKind], Entity]]
+    ) -> Mapping[int, Verdict]:
+        def judge(_: EntityKind) -> dict[int, Verdict]:
+            return {number: _verdict(kind, entity) for number, kind, entity in chosen}
+
+        try:
+            found: dict[int, Verdict] = await self._host.call(
+                chosen[0][1], judge, seconds=_SECONDS, returns=dict
+            )
+        except TowpathError as error:
+            problem = Problem("plugin-error", error.what)
+            return {number: Verdict((problem,)) for number, _, _ in chosen}
+        return found
+
+
+def _verdict(kind: Contribution[EntityKind], entity: Entity) -> Verdict:
+    """Ask one kind about one entity; runs foreign code, in its plugin's thread."""
+    try:
+        problems = tuple(kind.value.check(entity))
+        relations = () if problems else tuple(kind.value.relations(entity))
+    except Exception as error:
+        log.exception("kind.failed", kind=entity.kind, plugin=kind.plugin)
+        return _at_fault(kind, f"failed on it: {type(error).__name__}")
+    if not all(isinstance(problem, Problem) for problem in problems):
+        return _at_fault(kind, "gave something else than problems")
+    if not all(isinstance(relation, Relation) for relation in relations):
+        return _at_fault(kind, "gave something else than relations")
+    if len(relations) > _MAX_EDGES:
+        text = f"it states {len(relations)} relations; at most {_MAX_EDGES} are taken"
+        return Verdict((Problem("limit", text),))
+    wrong = [r for r in relations if not all(map(_is_storable, (r.source, r.type, r.target)))]
+    if wrong:
+        text = f"{wrong[0].target[:80]!r} is not a reference that can be kept"
+        return Verdict((Problem("ref", text, Place(pointer="/spec")),))
+    return Verdict(problems, relations)
+
+
+def _at_fault(kind: Contribution[EntityKind], what: str) -> Verdict:
+    return Verdict((Problem("plugin-error", f"plugin {kind.plugin} {what}"),))
+
+
+def _is_storable(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= _MAX_REF and text.isprintable()
+
+
+def entity_of(document: Document) -> tuple[Entity | None, list[Problem]]:
+    """The entity that a document is, or what is wrong with its envelope."""
+    faults = check_envelope(document.value)
+    if faults:
+        return None, faults
+    entity = entity_from(document.value)
+    if entity.kind.lower() == "location" and entity.name.lower().startswith(GENERATED):
+        text = f"names of locations that begin with {GENERATED} are given by the catalog"
+        return None, [Problem("reserved", text, Place(pointer="/metadata/name"))]
+    return entity, []
+
+
+def json_of(entity: Entity, limit: int) -> tuple[bytes, Problem | None]:
+    """An entity as JSON text, or why it cannot be kept as that."""
+    try:
+        body = msgspec.json.encode(entity)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        text = f"it holds what JSON cannot say: {type(error).__name__}"
+        return b"", Problem("json", text)
+    if len(body) > limit:
+        return b"", Problem("limit", f"it has {len(body):,} bytes; at most {limit:,} are taken")
+    return body, None
+
+
+def annotated(entity: Entity, location: str, origin: str) -> Entity:
+    """The entity with the annotations that say where it comes from; authors cannot set them."""
+    annotations = {
+        **entity.annotations,
+        MANAGED_BY: location,
+        MANAGED_BY_ORIGIN: origin,
+    }
+    annotations.setdefault(SOURCE_LOCATION, f"{location.rpartition('/')[0]}/")
+    return msgspec.structs.replace(entity, metadata={**entity.metadata, "annotations": annotations})
+
+
+def _unknown_kind(
+    entity: Entity, known: Iterable[tuple[str, str]], near: Contribution[EntityKind] | None
+) -> Problem:
+    if near is not None:
+        text = f"kind {entity.kind!r} is written {near.value.name!r}"
+        return Problem("kind", text, Place(pointer="/kind"))
+    versions = sorted(version for kind, version in known if kind == entity.kind.lower())
+    if versions:
+        text = f"apiVersion {entity.api_version!r} of {entity.kind} is not known; "
+        text += f"known: {', '.join(versions)}"
+        return Problem("kind", text, Place(pointer="/apiVersion"))
+    kinds = ", ".join(sorted({kind for kind, _ in known}))
+    text = f"no plugin knows the kind {entity.kind!r}; known: {kinds}"
+    return Problem("kind", text, Place(pointer="/kind"))

@@ -1,0 +1,75 @@
+"""Registered locations as values: what they are called, and the entity that stands for each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from towpath_core.entities import Entity
+from towpath_engine.catalog.judging import GENERATED, annotated
+from towpath_engine.catalog.reading import FoundProblem
+from towpath_engine.catalog.writer import Draft, Outcome
+
+__all__ = ("Location", "LocationReport", "StoredProblem")
+
+_LOCATION_VERSION = "backstage.io/v1alpha1"
+
+
+class Location(msgspec.Struct, frozen=True):
+    """A registered location."""
+
+    id: UUID
+    type: str
+    target: str
+
+    @property
+    def origin(self) -> str:
+        """The name under which it holds its entities: `type:target`."""
+        return f"{self.type}:{self.target}"
+
+    @property
+    def entity_ref(self) -> str:
+        """The entity that stands for it, named as Backstage names it."""
+        digest = hashlib.sha1(self.origin.encode(), usedforsecurity=False)
+        return f"location:default/{GENERATED}{digest.hexdigest()}"
+
+    @property
+    def draft(self) -> Draft:
+        """The entity that stands for it, ready to be written."""
+        entity = Entity(
+            api_version=_LOCATION_VERSION,
+            kind="Location",
+            metadata={"name": self.entity_ref.rpartition("/")[2], "namespace": "default"},
+            spec={"type": self.type, "target": self.target},
+        )
+        entity = annotated(entity, self.origin, self.origin)
+        return Draft(entity, msgspec.json.encode(entity), (), self.origin)
+
+
+class LocationReport(msgspec.Struct, frozen=True):
+    """What reading a location did: entities it holds now, and what was wrong."""
+
+    location: Location
+    created: bool
+    entity_refs: Sequence[str]
+    problems: Sequence[FoundProblem]
+    outcome: Outcome
+
+
+class StoredProblem(msgspec.Struct, frozen=True):
+    """A problem of the last reading of a location."""
+
+    id: int
+    location_id: UUID
+    code: str
+    message: str
+    file: str | None
+    line: int | None
+    column: int | None
+    pointer: str | None
+    entity_ref: str | None
+    at: datetime

@@ -1,0 +1,157 @@
+"""Puts an engine together: store, plugins, index, and the services over them.
+
+The one place that knows all fields. Everything else gets what it needs handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+import structlog
+from sqlalchemy import text
+
+from towpath_core.errors import Unavailable
+from towpath_core.plugins import PluginHost
+from towpath_engine.catalog.feed import CHANNEL as CATALOG_CHANNEL
+from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
+from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.catalog.reading import LocationReader
+from towpath_engine.catalog.service import CatalogService
+from towpath_engine.policy import PolicyGate
+from towpath_engine.provisioning.bindings import BindingService
+from towpath_engine.provisioning.executors import Backends, provisioning_executors
+from towpath_engine.provisioning.service import ProvisioningService
+from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
+from towpath_engine.runs.service import RunService
+from towpath_engine.runs.worker import RunWorker, WorkerTimes
+from towpath_engine.scaffolding.executor import ScaffoldExecutor
+from towpath_engine.scaffolding.service import ScaffoldingService
+from towpath_engine.secrets import Sealer
+from towpath_engine.servers import Servers
+from towpath_engine.settings import EngineSettings
+from towpath_engine.store.database import Database, Listener
+from towpath_engine.store.migrate import migrate
+from towpath_engine.tokens import TokenService
+
+__all__ = ("Platform", "Readiness", "open_platform")
+
+log = structlog.get_logger(__name__)
+
+_WORKERS_ALIVE = text(
+    "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '15 s'"
+)
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether the platform can do its work, part by part; each value is `ok` or what is wrong."""
+
+    database: str
+    feed: str
+    workers: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be answered; a missing worker delays runs, but no answers."""
+        return self.database == "ok" and self.feed == "ok"
+
+
+class Platform:
+    """An engine in working order. Made by `open_platform`."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        database: Database,
+        host: PluginHost,
+        sealer: Sealer,
+        index: CatalogIndex,
+        feed: Follower,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.host = host
+        self.sealer = sealer
+        self.index = index
+        self.feed = feed
+        self.policy = PolicyGate(host)
+        self.tokens = TokenService(database, sealer)
+        self.runs = RunService(database, sealer)
+        self.reader = LocationReader(host)
+        self.catalog = CatalogService(database, index, feed, self.reader, self.policy)
+        self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)
+        self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
+        self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
+        self.listener: Listener | None = None
+
+    def worker(self, *, concurrency: int = 8, times: WorkerTimes | None = None) -> RunWorker:
+        """A worker that does all kinds of run."""
+        backends = Backends(self.database, self.host, self.provisioning, self.catalog, self.sealer)
+        workspaces = self.settings.home / "workspaces"
+        scaffold = ScaffoldExecutor(self.host, self.catalog, self.reader, self.policy, workspaces)
+        executors = {"scaffold": scaffold, **provisioning_executors(backends)}
+        return RunWorker(
+            self.database, self.sealer, executors, concurrency=concurrency, times=times
+        )
+
+    async def readiness(self) -> Readiness:
+        """Look at each part; never raises."""
+        feed = "ok"
+        if self.listener is not None and not self.listener.connected:
+            feed = "the connection that brings changes is lost; it is being made again"
+        try:
+            async with self.database.begin() as transaction:
+                alive = (await transaction.execute(_WORKERS_ALIVE)).scalar_one()
+        except Unavailable as error:
+            return Readiness(error.why or error.what, feed, "unknown")
+        workers = "ok" if alive else "none is alive: runs wait; start one with towpath worker"
+        return Readiness("ok", feed, workers)
+
+
+@asynccontextmanager
+async def open_platform(settings: EngineSettings, *, index: bool = True) -> AsyncIterator[Platform]:
+    """Start servers that are missing, bring the schema up to date, load plugins and the index.
+
+    Args:
+        settings: the configuration.
+        index: keep the catalog in memory; a worker needs no index.
+
+    Raises:
+        SettingsError: the configuration is wrong, or plugins clash.
+        Unavailable: the database does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        servers = Servers()
+        stack.push_async_callback(servers.stop)
+        settings = await servers.start(settings)
+        sealer = (
+            Sealer.from_text(settings.secret_key)
+            if settings.secret_key
+            else Sealer.from_file(settings.home / "secret.key")
+        )
+        url = settings.database_url or ""
+        migrating = asyncio.create_task(asyncio.to_thread(migrate, url))
+        try:
+            host = await asyncio.to_thread(PluginHost.load, settings.plugins)
+            stack.callback(host.close)
+        finally:
+            await migrating
+        for plugin in host.describe():
+            if plugin.state not in ("active", "disabled"):
+                log.warning("plugin.not_active", plugin=plugin.name, why=plugin.why)
+        database = Database(url)
+        stack.push_async_callback(database.close)
+        memory = CatalogIndex()
+        feed = CatalogFeed(database, memory) if index else NoIndex()
+        platform = Platform(settings, database, host, sealer, memory, feed)
+        if isinstance(feed, CatalogFeed):
+            await feed.load()
+            platform.listener = Listener(
+                database.url,
+                {CATALOG_CHANNEL: feed.on_notify, RUNS_CHANNEL: platform.runs.on_notify},
+            )
+            stack.push_async_callback(platform.listener.stop)
+            await platform.listener.start()
+        yield platform

@@ -1,0 +1,252 @@
+"""Runs as people and programs see them: create, list, read, follow, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import insert, select, text, tuple_, update
+
+from towpath_core.errors import Conflict
+from towpath_core.identity import Principal
+from towpath_core.runs import RUN_ENDED
+from towpath_engine import audit
+from towpath_engine.clock import new_id, now
+from towpath_engine.runs.journal import Event, StepInfo, insert_events, load_steps
+from towpath_engine.runs.queue import enqueue
+from towpath_engine.runs.records import RunEvent, RunInfo, info_of, may_see, no_run
+from towpath_engine.runs.tables import EVENTS, RUNS
+from towpath_engine.secrets import Sealer
+from towpath_engine.store.database import Database, Transaction
+
+__all__ = ("CANCEL_CHANNEL", "RunEvent", "RunInfo", "RunService", "secrets_purpose")
+
+CANCEL_CHANNEL = "towpath_cancel"
+"""Notified with a run's id when it is asked to stop."""
+
+Stopped = Callable[[Transaction, Any], Awaitable[None]]
+"""Writes what it means that a run with this input was stopped before it was begun."""
+
+_PAGE = 1000
+
+
+def secrets_purpose(run_id: UUID) -> str:
+    """What a run's secrets are sealed for."""
+    return f"runs.secrets:{run_id}"
+
+
+class RunService:
+    """Everything about runs but doing them."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self._stopped: dict[str, Stopped] = {}
+
+    def when_stopped(self, kind: str, write: Stopped) -> None:
+        """Have `write` called in the transaction that stops a run of a kind which still waits."""
+        self._stopped[kind] = write
+
+    async def create(
+        self,
+        transaction: Transaction,
+        principal: Principal,
+        kind: str,
+        title: str,
+        input: Any,
+        *,
+        secrets: Mapping[str, str] | None = None,
+        lock: str | None = None,
+    ) -> UUID:
+        """Accept a run: its row, its first event and its job, all in the caller's transaction.
+
+        Args:
+            transaction: also holds what the run is about, and the audit row.
+            principal: who asks; the run acts with these rights.
+            kind: which executor does it.
+            title: for people.
+            input: JSON; must hold no secret.
+            secrets: sealed, given to the executor, wiped when the run ends.
+            lock: runs with the same lock are done one after the other.
+        """
+        run_id = new_id()
+        sealed = self._sealer.seal(dict(secrets), secrets_purpose(run_id)) if secrets else None
+        await transaction.execute(
+            insert(RUNS).values(
+                id=run_id,
+                kind=kind,
+                title=title,
+                state="queued",
+                attempt=0,
+                input=input,
+                principal=msgspec.to_builtins(principal),
+                created_by=audit.actor_of(principal),
+                subject_ref=lock,
+                secrets=sealed,
+                cancel_requested=False,
+                last_event=1,
+                created_at=now(),
+            )
+        )
+        await insert_events(transaction, run_id, 1, [Event("state", {"state": "queued"})])
+        await enqueue(transaction, run_id, lock)
+        return run_id
+
+    async def get(self, principal: Principal, run_id: UUID) -> RunInfo:
+        """A run of the asker's own, or any for an administrator.
+
+        Raises:
+            NotFound: there is none that the asker may see.
+        """
+        async with self._database.begin() as transaction:
+            query = select(RUNS).where(RUNS.c.id == run_id)
+            row = (await transaction.execute(query)).mappings().one_or_none()
+        if row is None or not may_see(principal, row):
+            raise no_run(run_id)
+        return info_of(row)
+
+    async def steps(self, principal: Principal, run_id: UUID) -> Sequence[StepInfo]:
+        """The steps of a run that were begun, in order."""
+        await self.get(principal, run_id)
+        async with self._database.begin() as transaction:
+            return list((await load_steps(transaction, run_id)).values())
+
+    async def list(
+        self,
+        principal: Principal,
+        *,
+        kind: str | None = None,
+        state: str | None = None,
+        created_by: str | None = None,
+        limit: int = 50,
+        before: tuple[datetime, UUID] | None = None,
+    ) -> Sequence[RunInfo]:
+        """Runs that the asker may see, newest first, at most `limit`, older than `before`."""
+        c = RUNS.c
+        query = select(RUNS).order_by(c.created_at.desc(), c.id.desc()).limit(limit)
+        if not principal.is_admin:
+            query = query.where(c.created_by == audit.actor_of(principal))
+        for column, value in ((c.kind, kind), (c.state, state), (c.created_by, created_by)):
+            if value is not None:
+                query = query.where(column == value)
+        if before is not None:
+            query = query.where(tuple_(c.created_at, c.id) < tuple_(*before))
+        async with self._database.begin() as transaction:
+            return [info_of(row) for row in (await transaction.execute(query)).mappings()]
+
+    async def events(
+        self, principal: Principal, run_id: UUID, *, after: int = 0, limit: int = 1000
+    ) -> Sequence[RunEvent]:
+        """Events of a run with a higher number than `after`, in order."""
+        await self.get(principal, run_id)
+        return await self._events(run_id, after, limit)
+
+    async def follow(
+        self, principal: Principal, run_id: UUID, *, after: int = 0, beat_seconds: float = 15.0
+    ) -> AsyncIterator[RunEvent | None]:
+        """Yield events as they come, and None every `beat_seconds` without one.
+
+        Ends after the event that says that the run ended, at once where that was seen before.
+
+        Raises:
+            NotFound: there is no such run that the asker may see.
+        """
+        await self.get(principal, run_id)
+        bell = asyncio.Event()
+        self._waiting[run_id].add(bell)
+        try:
+            while True:
+                bell.clear()
+                info = await self.get(principal, run_id)
+                events = await self._events(run_id, after, _PAGE)
+                for event in events:
+                    after = event.seq
+                    yield event
+                    if event.type == "state" and event.body.get("state") in RUN_ENDED:
+                        return
+                if len(events) == _PAGE:
+                    continue
+                if info.state in RUN_ENDED:
+                    return
+                try:
+                    await asyncio.wait_for(bell.wait(), beat_seconds)
+                except TimeoutError:
+                    yield None
+        finally:
+            self._waiting[run_id].discard(bell)
+            if not self._waiting[run_id]:
+                del self._waiting[run_id]
+
+    async def on_notify(self, payload: str) -> None:
+        """Wake who follows the run named in a notification; all, when the feed was lost."""
+        bells = (
+            self._waiting.get(UUID(payload), set())
+            if payload
+            else {bell for group in self._waiting.values() for bell in group}
+        )
+        for bell in tuple(bells):
+            bell.set()
+
+    async def cancel(self, principal: Principal, run_id: UUID) -> RunInfo:
+        """Ask a run to stop; one that waits ends at once. Repeating it changes nothing.
+
+        Raises:
+            NotFound: there is no such run that the asker may see.
+            Conflict: it has ended otherwise.
+        """
+        query = select(RUNS).where(RUNS.c.id == run_id).with_for_update()
+        async with self._database.begin() as transaction:
+            row = (await transaction.execute(query)).mappings().one_or_none()
+            if row is None or not may_see(principal, row):
+                raise no_run(run_id)
+            asked = row["state"] == "running" and row["cancel_requested"]
+            if asked or row["state"] == "cancelled":
+                return info_of(row)
+            if row["state"] in RUN_ENDED:
+                raise Conflict(f"Run {run_id} has ended already: {row['state']}.")
+            await audit.record(transaction, principal, "runs:cancel", str(run_id), run_id=run_id)
+            if row["state"] == "queued":
+                await self._end_waiting(transaction, row)
+            else:
+                change = update(RUNS).where(RUNS.c.id == run_id)
+                await transaction.execute(change.values(cancel_requested=True))
+            note = text("SELECT pg_notify(:c, :p)")
+            await transaction.execute(note, {"c": CANCEL_CHANNEL, "p": str(run_id)})
+        return await self.get(principal, run_id)
+
+    async def _end_waiting(self, transaction: Transaction, row: Mapping[Any, Any]) -> None:
+        # `last_event` counts on, the attempt too: a worker that just got it loses.
+        last = row["last_event"] + 1
+        change = update(RUNS).where(RUNS.c.id == row["id"])
+        await transaction.execute(
+            change.values(
+                state="cancelled",
+                cancel_requested=True,
+                attempt=row["attempt"] + 1,
+                last_event=last,
+                secrets=None,
+                finished_at=now(),
+            )
+        )
+        event = Event("state", {"state": "cancelled"})
+        await insert_events(transaction, row["id"], last, [event])
+        if (write := self._stopped.get(row["kind"])) is not None:
+            await write(transaction, row["input"])
+
+    async def _events(self, run_id: UUID, after: int, limit: int) -> Sequence[RunEvent]:
+        c = EVENTS.c
+        query = (
+            select(c.seq, c.type, c.body, c.at)
+            .where(c.run_id == run_id, c.seq > after)
+            .order_by(c.seq)
+            .limit(limit)
+        )
+        async with self._database.begin() as transaction:
+            rows = (await transaction.execute(query)).all()
+        return [RunEvent(row.seq, row.type, row.body, row.at) for row in rows]

@@ -1,0 +1,1 @@
+"""Scaffolding: golden-path templates, asked for by values and done step by step as runs."""

@@ -1,0 +1,254 @@
+"""Golden paths as they are asked for: forms, checked values, and runs of what was shown.
+
+Pins the template's content into the run: what was asked for is what is done. Does no step.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from towpath_core.errors import Invalid, NotFound, Problem
+from towpath_core.identity import Principal
+from towpath_core.plugins import PluginHost
+from towpath_core.refs import parse_ref
+from towpath_core.scaffolding import Action
+from towpath_engine import audit
+from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.catalog.judging import MANAGED_BY
+from towpath_engine.idempotency import Request, recall, remember
+from towpath_engine.jsonschema import SchemaFault, check_affordable, faults
+from towpath_engine.policy import PolicyGate
+from towpath_engine.runs.service import RunService
+from towpath_engine.store.database import Database
+
+__all__ = ("Form", "FormPage", "ScaffoldingService", "ValuesRefused")
+
+_PAGE_TITLE = "Please enter the following information"
+
+
+class FormPage(msgspec.Struct, frozen=True):
+    """One page of a template's form."""
+
+    title: str
+    schema: dict[str, Any]
+    description: str | None = None
+
+
+class Form(msgspec.Struct, frozen=True):
+    """What a template asks for, page by page."""
+
+    title: str
+    steps: tuple[FormPage, ...]
+    description: str | None = None
+    presentation: Any = None
+    ui_options: Any = None
+    form_decorators: Any = None
+
+
+class ValuesRefused(Invalid):
+    """The values or secrets do not fit the template's schema; `faults` say where."""
+
+    def __init__(self, where: str, found: Sequence[tuple[dict[str, Any], SchemaFault]]) -> None:
+        problems = [fault.problem() for _, fault in found]
+        super().__init__(
+            f"The {where} do not fit the template.",
+            why="; ".join(str(problem) for problem in problems),
+            problems=problems,
+        )
+        self.where = where
+        self.faults = tuple(found)
+
+
+class ScaffoldingService:
+    """Everything about templates but doing them."""
+
+    def __init__(
+        self,
+        database: Database,
+        host: PluginHost,
+        index: CatalogIndex,
+        runs: RunService,
+        policy: PolicyGate,
+    ) -> None:
+        self._database = database
+        self._host = host
+        self._index = index
+        self._runs = runs
+        self._policy = policy
+
+    def actions(self) -> Sequence[Action]:
+        """All actions that plugins offer, ordered by id."""
+        return [offered.value for offered in self._host.contributions.actions.values()]
+
+    def form(self, ref: str) -> Form:
+        """What a template asks for.
+
+        Raises:
+            NotFound: there is no such template.
+            Invalid: it is not a template this platform can do.
+        """
+        template = self._template(ref)
+        metadata, spec = template["metadata"], template["spec"]
+        return Form(
+            title=metadata.get("title") or metadata["name"],
+            description=metadata.get("description"),
+            presentation=spec.get("presentation"),
+            ui_options=metadata.get("ui:options"),
+            steps=tuple(_form_page(page) for page in _pages(spec)),
+            form_decorators=spec.get("formDecorators") or spec.get("EXPERIMENTAL_formDecorators"),
+        )
+
+    async def create(
+        self,
+        principal: Principal,
+        ref: str,
+        values: Mapping[str, Any],
+        secrets: Mapping[str, str] | None = None,
+        *,
+        key: str | None = None,
+    ) -> UUID:
+        """Accept a run of a template; its id comes back at once.
+
+        Args:
+            principal: who asks; the run acts with these rights.
+            ref: the template; the kind may be left out.
+            values: checked against every page of the form.
+            secrets: sealed, and wiped when the run ends.
+            key: idempotency key; the same request with it gives the same run.
+
+        Raises:
+            NotFound: there is no such template.
+            ValuesRefused: values or secrets do not fit.
+            Invalid: the template names an action that no plugin offers.
+            Forbidden: a policy denies it.
+        """
+        template = self._template(ref)
+        spec = template["spec"]
+        steps = _numbered(spec.get("steps") or [])
+        self._check_actions(steps)
+        self._check_values(spec, values, secrets or {})
+        entity_ref = _ref_of(template)
+        await self._policy.check(principal, "scaffold:run", entity_ref, {"values": dict(values)})
+        for step in steps:
+            await self._policy.check(principal, "action:execute", step["action"])
+        input = {
+            "apiVersion": template["apiVersion"],
+            "steps": steps,
+            "output": spec.get("output") or {},
+            "parameters": dict(values),
+            "user": self._user(principal),
+            "templateInfo": {
+                "entityRef": entity_ref,
+                "baseUrl": template["metadata"]["annotations"][MANAGED_BY],
+                "entity": {"metadata": template["metadata"]},
+            },
+        }
+        body = {"ref": entity_ref, "values": dict(values), "secrets": sorted(secrets or {})}
+        request = Request.of(principal, key, "scaffold", body)
+        async with self._database.begin() as transaction:
+            if (answer := await recall(transaction, request)) is not None:
+                return UUID(answer)
+            title = f"Create from {entity_ref}"
+            run_id = await self._runs.create(
+                transaction, principal, "scaffold", title, input, secrets=secrets
+            )
+            await audit.record(transaction, principal, "scaffold:run", entity_ref, run_id=run_id)
+            await remember(transaction, request, str(run_id))
+        return run_id
+
+    def _template(self, ref: str) -> dict[str, Any]:
+        name = str(parse_ref(ref, default_kind="template"))
+        entry = self._index.by_ref(name)
+        if entry is None:
+            raise NotFound(f"There is no template {name}.", next="towpath get template lists all.")
+        entity: dict[str, Any] = msgspec.json.decode(entry.final)
+        languages = self._host.contributions.template_languages
+        if entity["kind"] != "Template" or entity["apiVersion"] not in languages:
+            known = ", ".join(languages) or "none"
+            raise Invalid(
+                f"{name} is not a template that can be run here.",
+                why=f"It is a {entity['kind']} of {entity['apiVersion']}; known: {known}.",
+            )
+        return entity
+
+    def _check_actions(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        known = self._host.contributions.actions
+        problems = [
+            Problem("action", f"step {step['id']}: no plugin offers the action {step['action']!r}")
+            for step in steps
+            if step["action"] not in known
+        ]
+        if problems:
+            raise Invalid(
+                problems[0].message[0].upper() + problems[0].message[1:] + ".",
+                next=f"Install a plugin that does. Known: {', '.join(known)}.",
+                problems=problems,
+            )
+
+    def _check_values(
+        self, spec: Mapping[str, Any], values: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> None:
+        found: list[tuple[dict[str, Any], SchemaFault]] = []
+        for page in _pages(spec):
+            check_affordable(page, values, "parameters")
+            found += [(page, fault) for fault in faults(page, values, "parameters")]
+        if found:
+            raise ValuesRefused("values", found)
+        wanted = (spec.get("secrets") or {}).get("schema")
+        if isinstance(wanted, dict):
+            check_affordable(wanted, secrets, "secrets")
+            missing = [(wanted, f) for f in faults(wanted, secrets, "secrets", secret=True)]
+            if missing:
+                raise ValuesRefused("secrets", missing)
+
+    def _user(self, principal: Principal) -> dict[str, Any]:
+        entry = self._index.by_ref(principal.entity_ref)
+        user: dict[str, Any] = {"ref": principal.entity_ref}
+        if entry is not None:
+            user["entity"] = msgspec.json.decode(entry.final)
+        return user
+
+
+def _pages(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    parameters = spec.get("parameters")
+    pages = parameters if isinstance(parameters, list) else [parameters]
+    return [page for page in pages if isinstance(page, dict)]
+
+
+def _form_page(page: Mapping[str, Any]) -> FormPage:
+    schema = {key: value for key, value in page.items() if key not in ("title", "description")}
+    return FormPage(page.get("title") or _PAGE_TITLE, schema, page.get("description"))
+
+
+def _numbered(steps: Sequence[Any]) -> list[dict[str, Any]]:
+    """Steps with the id and name that Backstage gives to those without."""
+    result: list[dict[str, Any]] = []
+    for number, step in enumerate(steps, start=1):
+        if not isinstance(step, dict) or not isinstance(step.get("action"), str):
+            raise Invalid(
+                f"Step {number} of the template has no action.",
+                problems=[Problem("action", f"step {number} has no action")],
+            )
+        identity = step.get("id") or f"step-{number}"
+        name = step.get("name") or step["action"]
+        # An `each` gives its parts the ids `id[key]`, which no step may have for itself.
+        if not isinstance(identity, str) or not isinstance(name, str) or "[" in identity:
+            raise Invalid(
+                f"Step {number} of the template cannot have that id or name.",
+                next="Use texts, and no [ in an id.",
+            )
+        result.append({**step, "id": identity, "name": name})
+    counts = Counter(step["id"] for step in result)
+    if (twice := counts.most_common(1)) and twice[0][1] > 1:
+        raise Invalid(f"Two steps of the template have the id {twice[0][0]!r}.")
+    return result
+
+
+def _ref_of(entity: Mapping[str, Any]) -> str:
+    metadata = entity["metadata"]
+    return f"{entity['kind']}:{metadata['namespace']}/{metadata['name']}".lower()

@@ -1,0 +1,202 @@
+"""Connections and transactions on one PostgreSQL database, and its notifications.
+
+Knows no table. Everything that must hold together is done in one `begin()` block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import msgspec
+import psycopg
+import structlog
+from psycopg import sql
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from towpath_core.errors import Invalid, SettingsError, Unavailable
+
+__all__ = ("Database", "DatabaseUnavailable", "Listener", "Transaction", "driver_url")
+
+Transaction = AsyncConnection
+"""A connection inside a transaction that commits when its `begin()` block ends."""
+
+log = structlog.get_logger(__name__)
+
+_BEAT_SECONDS = 15.0
+_ANSWER_SECONDS = 10.0
+_FIRST_DELAY, _LAST_DELAY = 0.1, 2.0
+
+
+class DatabaseUnavailable(Unavailable):
+    """Our own database does not answer, or gave a transaction up; nothing of it was written."""
+
+
+def driver_url(url: str) -> str:
+    """Turn a libpq URL into SQLAlchemy's form with the psycopg 3 driver.
+
+    Raises:
+        SettingsError: it is not a PostgreSQL URL.
+    """
+    for scheme in ("postgresql+psycopg://", "postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url[len(scheme) :]
+    raise SettingsError(
+        "TOWPATH_DATABASE_URL is not a PostgreSQL URL.",
+        next="Write postgresql://user:password@host:5432/database, or leave it unset.",
+    )
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._engine: AsyncEngine = create_async_engine(
+            driver_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            json_serializer=_encode,
+            json_deserializer=msgspec.json.decode,
+        )
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """Open a transaction that commits at the end of the block and rolls back on an error.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer, or no connection is free.
+            Invalid: a value cannot be stored, such as a text with a NUL character.
+        """
+        try:
+            async with self._engine.begin() as transaction:
+                yield transaction
+        except (DBAPIError, PoolTimeoutError, UnicodeEncodeError) as error:
+            _translate(error)
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._engine.dispose()
+
+
+def _translate(error: DBAPIError | PoolTimeoutError | UnicodeEncodeError) -> NoReturn:
+    if isinstance(error, DataError | UnicodeEncodeError):
+        raise Invalid(
+            "A value cannot be stored.",
+            why="It is no text or number that the database takes, such as a NUL character.",
+        ) from error
+    if isinstance(error, DBAPIError):
+        if not isinstance(error, OperationalError) and not error.connection_invalidated:
+            raise error
+        why = str(error.orig).strip().partition("\n")[0]
+    else:
+        why = "All connections are in use."
+    raise DatabaseUnavailable(
+        "The database does not answer.",
+        why=why or None,
+        next="See that PostgreSQL runs and that TOWPATH_DATABASE_URL is right; then try again.",
+    ) from error
+
+
+OnNotify = Callable[[str], Awaitable[None]]
+
+
+class Listener:
+    """Follows PostgreSQL notifications on a connection of its own.
+
+    A handler gets the payload of each notification of its channel, and an empty payload once
+    after every (re)connect: what was missed meanwhile must be looked up then. A connection that
+    is silent is asked for a sign of life, so that one which died unnoticed is made again.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        handlers: Mapping[str, OnNotify],
+        *,
+        beat_seconds: float = _BEAT_SECONDS,
+    ) -> None:
+        self._url = url
+        self._beat = beat_seconds
+        self._handlers = dict(handlers)
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+
+    async def start(self, *, seconds: float = 10.0) -> None:
+        """Begin to listen; returns when the first connection stands, or after `seconds`."""
+        self._task = asyncio.create_task(self._run(), name="database-listener")
+        try:
+            await asyncio.wait_for(self._ready.wait(), seconds)
+        except TimeoutError:
+            log.warning("listener.slow", seconds=seconds)
+
+    @property
+    def connected(self) -> bool:
+        """Whether notifications arrive at the moment."""
+        return self._ready.is_set()
+
+    async def stop(self) -> None:
+        """Stop listening; harmless when it never began."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> None:
+        delay = _FIRST_DELAY
+        while True:
+            try:
+                await self._follow()
+            except (psycopg.Error, OSError) as error:
+                log.warning("listener.lost", error=str(error).strip(), retry_seconds=delay)
+            if self._ready.is_set():
+                delay = _FIRST_DELAY
+            self._ready.clear()
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LAST_DELAY)
+
+    async def _follow(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, connect_timeout=round(_ANSWER_SECONDS)
+        )
+        async with connection:
+            for channel in self._handlers:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+            for channel in self._handlers:
+                await self._hand(channel, "")
+            self._ready.set()
+            while True:
+                async for notice in connection.notifies(timeout=self._beat):
+                    await self._hand(notice.channel, notice.payload)
+                await _see_that_it_lives(connection)
+
+    async def _hand(self, channel: str, payload: str) -> None:
+        try:
+            await self._handlers[channel](payload)
+        except Exception:
+            # A handler's fault must not end the feed of all the others.
+            log.exception("listener.handler", channel=channel)
+
+
+async def _see_that_it_lives(connection: psycopg.AsyncConnection[Any]) -> None:
+    asking = asyncio.create_task(connection.execute("SELECT 1"))
+    try:
+        await asyncio.wait({asking}, timeout=_ANSWER_SECONDS)
+        if asking.done():
+            await asking
+            return
+        # Closed first: to cancel the query would mean to wait for the dead connection again.
+        await connection.close()
+        raise TimeoutError("The connection gives no sign of life.")
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""The gateway: HTTP over the engine. Routes, authentication, app assembly, server commands."""

@@ -1,0 +1,93 @@
+"""Puts the HTTP application together: routes of all domains over one platform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.middleware import DefineMiddleware
+from litestar.types import ASGIApp
+
+from towpath_engine.platform import Platform
+from towpath_gateway.ask import Ask, Demo, Served
+from towpath_gateway.auth.chain import Chain, TokenAuthenticator
+from towpath_gateway.auth.entry import Entry
+from towpath_gateway.catalog.entities import EntityController
+from towpath_gateway.catalog.locations import LocationController
+from towpath_gateway.catalog.v1 import CatalogV1Controller
+from towpath_gateway.gate import Gate
+from towpath_gateway.parameters import accept_queries
+from towpath_gateway.platform.routes import (
+    HealthController,
+    PlatformController,
+    TokenController,
+)
+from towpath_gateway.problems import answer_error
+from towpath_gateway.provisioning.routes import (
+    BindingController,
+    OfferingController,
+    PlanController,
+    ResourceController,
+)
+from towpath_gateway.runs.routes import RunController
+from towpath_gateway.scaffolder.routes import ScaffolderController
+
+__all__ = ("Application", "create_app", "routes_alone")
+
+_CONTROLLERS = (
+    EntityController,
+    LocationController,
+    CatalogV1Controller,
+    ScaffolderController,
+    RunController,
+    OfferingController,
+    PlanController,
+    ResourceController,
+    BindingController,
+    PlatformController,
+    TokenController,
+    HealthController,
+)
+
+
+class Application(Gate):
+    """The application over an open platform, which stays open as long as it serves."""
+
+    def __init__(self, app: ASGIApp, served: Served) -> None:
+        super().__init__(app)
+        self._served = served
+
+    def close(self) -> None:
+        """End the streams, which would go on as long as their runs; other requests end soon."""
+        self._served.closing.set()
+
+
+def create_app(platform: Platform, *, demo: Demo | None = None) -> Application:
+    """The application over an open platform.
+
+    Args:
+        platform: stays open as long as the application serves.
+        demo: where the demo is, when it can be read.
+    """
+    chain = Chain((TokenAuthenticator(platform.tokens),))
+    served = Served(platform, chain, demo)
+    handlers: dict[Any, Any] = {Exception: answer_error}
+    app = Litestar(
+        route_handlers=_CONTROLLERS,
+        request_class=Ask,
+        middleware=[DefineMiddleware(Entry, chain=chain)],
+        exception_handlers=handlers,
+        openapi_config=None,
+        # Errors are logged where they are answered.
+        logging_config=None,
+        state=State({"served": served}, deep_copy=False),
+        debug=False,
+    )
+    accept_queries(app)
+    return Application(app, served)
+
+
+def routes_alone() -> Litestar:
+    """The routes without a platform: enough to describe them, too little to answer."""
+    return Litestar(route_handlers=_CONTROLLERS, openapi_config=None)

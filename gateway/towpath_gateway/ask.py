@@ -1,0 +1,102 @@
+"""A request as handlers see it: who asks, of which platform, and with what."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar, cast
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from towpath_core.errors import Invalid
+from towpath_core.identity import Principal
+from towpath_engine.platform import Platform
+from towpath_gateway.auth.chain import Chain
+from towpath_gateway.body import decode_body, read_bytes, refuse_ambiguous
+from towpath_gateway.catalog.cursors import Cursors
+
+__all__ = ("Ask", "Demo", "Served")
+
+T = TypeVar("T")
+
+_BIG = 64 * 1024
+
+
+class Demo(msgspec.Struct, frozen=True):
+    """Where the demo's catalog is, and which template it has."""
+
+    location: str
+    template: str
+
+
+class Served:
+    """What the application answers from; `closing` is set when it is about to stop."""
+
+    def __init__(self, platform: Platform, chain: Chain, demo: Demo | None = None) -> None:
+        self.platform = platform
+        self.chain = chain
+        self.cursors = Cursors(platform.sealer.derive("catalog.cursor"))
+        self.demo = demo
+        self.closing = asyncio.Event()
+
+
+class Ask(Request[Principal, Any, State]):
+    """A request of one principal."""
+
+    @property
+    def served(self) -> Served:
+        """What it is answered from."""
+        return cast(Served, self.scope["app"].state["served"])
+
+    @property
+    def platform(self) -> Platform:
+        """The platform that is asked."""
+        return self.served.platform
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks; only on routes that are not open to everybody."""
+        return cast(Principal, self.scope["user"])
+
+    @property
+    def key(self) -> str | None:
+        """The `Idempotency-Key`.
+
+        Raises:
+            Invalid: there are two, or it is not plain text.
+        """
+        found = [value for name, value in self.scope["headers"] if name == b"idempotency-key"]
+        if not found:
+            return None
+        if len(found) > 1 or not found[0].isascii():
+            raise Invalid("A request has one Idempotency-Key, in ASCII.")
+        return found[0].decode()
+
+    async def read(self, type: type[T]) -> T:
+        """The body, in the shape asked for.
+
+        Raises:
+            Invalid: it is missing, no JSON, of another shape, or ambiguous; names the place.
+            MediaType: it is not JSON.
+            TooLarge: it is too large.
+            TooSlow: it did not come in time.
+        """
+        content = await read_bytes(self.scope, self.receive)
+        data = decode_body(content, type)
+        if len(content) > _BIG:
+            await asyncio.to_thread(refuse_ambiguous, content)
+        else:
+            refuse_ambiguous(content)
+        return data
+
+    async def read_query(self, type: type[T]) -> T:
+        """The body of a read, which nothing is kept of: of two equal keys the last counts.
+
+        Raises:
+            Invalid: it is missing, no JSON, or of another shape; names the place.
+            MediaType: it is not JSON.
+            TooLarge: it is too large.
+            TooSlow: it did not come in time.
+        """
+        return decode_body(await read_bytes(self.scope, self.receive), type)

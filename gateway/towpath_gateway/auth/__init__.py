@@ -1,0 +1,1 @@
+"""Who asks: an ordered chain of authenticators, and what each route demands."""

@@ -1,0 +1,263 @@
+"""Answers of the catalog's reads: from the index straight to bytes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+from pyroaring import BitMap
+
+from towpath_core.errors import Invalid, LimitExceeded
+from towpath_core.identity import Principal
+from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.catalog.query import (
+    Order,
+    Page,
+    parse_filters,
+    pick,
+    predicate,
+    search,
+    select,
+    walk,
+)
+from towpath_gateway.catalog.cursors import Cursor, Cursors
+
+__all__ = (
+    "MAX_FIELDS",
+    "MAX_ORDERS",
+    "Question",
+    "ask",
+    "bodies",
+    "limited",
+    "listing",
+    "looked_up",
+    "read_fields",
+    "read_order",
+)
+
+DEFAULT_ORDER = "metadata.uid"
+DEFAULT_LIMIT = 200
+MAX_LIMIT = 10_000
+MAX_REFS = 10_000
+MAX_FIELDS = 100
+MAX_ORDERS = 10
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A `by-query` request, from either method."""
+
+    filters: tuple[str, ...] = ()
+    predicate: Any = None
+    order: Order | None = None
+    term: str = ""
+    fields: tuple[str, ...] = ()
+    limit: int = DEFAULT_LIMIT
+    offset: int = 0
+    count: bool = True
+    shown: tuple[str, ...] = ()
+    cursor: str | None = None
+
+
+def ask(index: CatalogIndex, question: Question, principal: Principal, cursors: Cursors) -> bytes:
+    """The body that answers a question: items, total and cursors.
+
+    Raises:
+        Invalid: filter, predicate, cursor or limit is malformed.
+    """
+    if question.limit < 0 or question.offset < 0:
+        raise Invalid("limit and offset must not be negative.")
+    limit = min(question.limit, MAX_LIMIT)
+    if question.cursor is not None:
+        cursor = cursors.read(question.cursor, principal)
+        among = _among(index, cursor)
+        total = cursor.total
+        order = Order(cursor.order, cursor.descending)
+        page = walk(index, among, order, limit=limit, start=cursor.start, backwards=cursor.back)
+    else:
+        order = question.order or Order(DEFAULT_ORDER)
+        cursor = Cursor(
+            order=order.field,
+            descending=order.descending,
+            start=("", ""),
+            total=0,
+            filters=question.filters,
+            predicate=question.predicate,
+            term=question.term,
+            fields=question.fields,
+        )
+        among = _among(index, cursor)
+        total = len(among) if question.count else 0
+        page = walk(index, among, order, limit=limit, offset=question.offset)
+    cursor = msgspec.structs.replace(cursor, total=total)
+    info = _page_info(index, page, cursor, principal, cursors) if limit else b"{}"
+    items = b",".join(bodies(index, page.numbers, question.shown))
+    return b'{"items":[%b],"totalItems":%d,"pageInfo":%b}' % (items, total, info)
+
+
+def _among(index: CatalogIndex, cursor: Cursor) -> BitMap:
+    among = select(index, parse_filters(cursor.filters))
+    if cursor.predicate is not None:
+        among = among & predicate(index, cursor.predicate)
+    if cursor.order != DEFAULT_ORDER:
+        # Entities without the field are left out of the items and of the count alike.
+        among = among & _having(index, cursor.order.lower())
+    return search(index, among, cursor.term, cursor.fields or (cursor.order,))
+
+
+def _having(index: CatalogIndex, field: str) -> BitMap:
+    """The numbers of all entities that have a value of a field; kept until the next change."""
+    kept = _HAVING.setdefault(index, {})
+    known = kept.get(field)
+    if known is None or known[0] != index.version:
+        values = index.values(field)
+        known = (index.version, BitMap.union(BitMap(), *values.values()))
+        if values:  # anybody can think up fields without end
+            kept[field] = known
+    return known[1]
+
+
+_HAVING: WeakKeyDictionary[CatalogIndex, dict[str, tuple[int, BitMap]]] = WeakKeyDictionary()
+
+
+def _page_info(
+    index: CatalogIndex, page: Page, cursor: Cursor, principal: Principal, cursors: Cursors
+) -> bytes:
+    if not page.numbers:
+        return b"{}"
+    info = {}
+    if page.after:
+        at = _row(index, cursor.order, page.numbers[-1])
+        following = msgspec.structs.replace(cursor, start=at, back=False)
+        info["nextCursor"] = cursors.write(following, principal)
+    if page.before:
+        at = _row(index, cursor.order, page.numbers[0])
+        earlier = msgspec.structs.replace(cursor, start=at, back=True)
+        info["prevCursor"] = cursors.write(earlier, principal)
+    return msgspec.json.encode(info)
+
+
+def _row(index: CatalogIndex, field: str, number: int) -> tuple[str, str]:
+    uid = index.by_number(number).stored.uid
+    # The usual order needs no look into the entity.
+    return (uid if field == DEFAULT_ORDER else index.value_of(field.lower(), number)), uid
+
+
+def bodies(index: CatalogIndex, numbers: Sequence[int], shown: Sequence[str]) -> list[bytes]:
+    """Entities as bytes, with only the shown fields where any are named."""
+    finals = [index.by_number(number).final for number in numbers]
+    if not shown:
+        return finals
+    encode = msgspec.json.encode
+    return [encode(pick(msgspec.json.decode(final), shown)) for final in finals]
+
+
+def looked_up(
+    index: CatalogIndex, refs: Sequence[str], among: BitMap | None, shown: Sequence[str]
+) -> list[bytes]:
+    """Entities in the order of their refs as bytes; `null` for one that is not `among`.
+
+    Raises:
+        Invalid: more than 10,000 refs.
+        LimitExceeded: they would have more than 64 MiB, which a few refs repeated often can.
+    """
+    limited(refs, MAX_REFS, "entityRefs")
+    entries = [index.by_ref(ref) for ref in refs]
+    numbers = list(
+        dict.fromkeys(
+            entry.number
+            for entry in entries
+            if entry is not None and (among is None or entry.number in among)
+        )
+    )
+    found = dict(zip(numbers, bodies(index, numbers, shown), strict=True))
+    items = [found.get(entry.number, b"null") if entry else b"null" for entry in entries]
+    if sum(map(len, items)) > MAX_ANSWER_BYTES:
+        raise LimitExceeded(
+            f"The answer would have more than {MAX_ANSWER_BYTES} bytes.", next="Ask for fewer refs."
+        )
+    return items
+
+
+def limited(values: Sequence[str], most: int, what: str) -> Sequence[str]:
+    """The values, where they are not too many: each costs a walk through the index.
+
+    Raises:
+        Invalid: there are more than `most`.
+    """
+    if len(values) > most:
+        raise Invalid(f"More than {most} {what} are not taken at once.")
+    return values
+
+
+def listing(
+    index: CatalogIndex,
+    filters: Sequence[str],
+    orders: Sequence[Order],
+    shown: Sequence[str],
+    *,
+    limit: int | None,
+    offset: int | None,
+    after: str | None,
+) -> tuple[bytes, str | None]:
+    """The body of `GET /entities`, and the mark of the next page where there is one.
+
+    Raises:
+        Invalid: a parameter is malformed.
+    """
+    if after is not None:
+        limit, offset = _read_after(after)
+    if limit is not None and limit <= 0:
+        raise Invalid("limit must be greater than 0.")
+    if offset is not None and offset < 0:
+        raise Invalid("offset must not be negative.")
+    among = select(index, parse_filters(filters))
+    rows = [number for _, _, number in index.ordered("ref") if number in among]
+    for order in reversed(orders):
+        values = {number: value for value, _, number in index.ordered(order.field.lower())}
+        have = [number for number in rows if number in values]
+        have.sort(key=values.__getitem__, reverse=order.descending)
+        rows = have + [number for number in rows if number not in values]
+    begin = offset or 0
+    page = rows[begin : begin + limit] if limit is not None else rows[begin:]
+    mark = None
+    if limit is not None and begin + limit < len(rows):
+        plain = msgspec.json.encode({"limit": limit, "offset": begin + limit})
+        mark = base64.b64encode(plain).decode()
+    return b"[" + b",".join(bodies(index, page, shown)) + b"]", mark
+
+
+def _read_after(after: str) -> tuple[int, int]:
+    try:
+        read = msgspec.json.decode(base64.b64decode(after, validate=True), type=dict[str, int])
+        return read["limit"], read["offset"]
+    except (ValueError, KeyError, msgspec.MsgspecError) as error:
+        raise Invalid("Malformed cursor, could not be parsed.") from error
+
+
+def read_fields(texts: Sequence[str] | None) -> tuple[str, ...]:
+    """Fields from comma lists.
+
+    Raises:
+        Invalid: a field selects out of a list, which Backstage does not either, or over 100.
+    """
+    fields = [part.strip() for text in texts or () for part in text.split(",")]
+    if any("[" in field or "]" in field for field in fields):
+        raise Invalid("Invalid field; brackets are not known here.")
+    return tuple(limited([field for field in fields if field], MAX_FIELDS, "fields"))
+
+
+def read_order(text: str, mark: str, *, field_first: bool) -> Order:
+    """An order, as `field,asc` or `asc:field`.
+
+    Raises:
+        Invalid: it has no field, or another way than asc and desc.
+    """
+    first, _, second = text.partition(mark)
+    field, way = (first, second or "asc") if field_first else (second, first)
+    if not field.strip() or way not in ("asc", "desc"):
+        raise Invalid(f"Invalid order {text[:80]!r}; write asc or desc and a field.")
+    return Order(field.strip(), way == "desc")

@@ -1,0 +1,249 @@
+"""Entities of `/api/catalog`: reads from memory. Contract: Backstage's catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
+
+import msgspec
+from litestar import Controller
+from litestar.params import PathParameter, QueryParameter
+from pyroaring import BitMap
+
+from towpath_core.errors import Invalid, NotFound
+from towpath_core.identity import Scope
+from towpath_core.refs import EntityRef
+from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.catalog.query import facets, parse_filters, predicate, select
+from towpath_gateway.answer import Answer, json_bytes, nothing
+from towpath_gateway.ask import Ask
+from towpath_gateway.catalog import operations as op
+from towpath_gateway.catalog.answers import (
+    MAX_FIELDS,
+    MAX_ORDERS,
+    Question,
+    ask,
+    limited,
+    listing,
+    looked_up,
+    read_fields,
+    read_order,
+)
+from towpath_gateway.catalog.wire import ByQueryBody, ByRefsBody, FacetsBody, RefreshBody
+from towpath_gateway.parameters import Kind, Name, Namespace
+from towpath_gateway.routing import delete, get, post
+
+__all__ = ("EntityController",)
+
+READ: Scope = "catalog:read"
+WRITE: Scope = "catalog:write"
+
+Filters = Annotated[
+    list[str] | None,
+    QueryParameter(
+        name="filter", description="`a=b,c`: a is b and c exists; several are alternatives."
+    ),
+]
+Fields = Annotated[
+    list[str] | None, QueryParameter(description="Only these dotted paths; a comma list.")
+]
+Uid = Annotated[str, PathParameter(description="`metadata.uid` of an entity.")]
+
+
+class EntityController(Controller):
+    """Entities and facets."""
+
+    path = "/api/catalog"
+    tags = ("Catalog",)
+
+    @get("/entities", READ, op.LIST_ENTITIES)
+    async def entities(
+        self,
+        request: Ask,
+        filters: Filters = None,
+        fields: Fields = None,
+        order: Annotated[
+            list[str] | None,
+            QueryParameter(description="`asc:field` or `desc:field`; the first counts most."),
+        ] = None,
+        limit: Annotated[
+            int | None, QueryParameter(ge=1, description="How many at the most; default all.")
+        ] = None,
+        offset: Annotated[
+            int | None, QueryParameter(ge=0, description="How many to pass over.")
+        ] = None,
+        after: Annotated[
+            str | None, QueryParameter(description="Out of the `Link` of the page before this one.")
+        ] = None,
+    ) -> Answer:
+        """All that match, or a page of them with a `Link` to the next."""
+        wanted = limited(order or (), MAX_ORDERS, "orders")
+        orders = [read_order(text, ":", field_first=False) for text in wanted]
+        shown = read_fields(fields)
+        index = request.platform.index
+        body, mark = listing(
+            index, filters or (), orders, shown, limit=limit, offset=offset, after=after
+        )
+        if mark is None:
+            return json_bytes(body)
+        asked = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        link = urlencode([*(pair for pair in asked if pair[0] not in _PAGING), ("after", mark)])
+        # Relative to the mount, as Backstage has it: never from the Host header.
+        return Answer(body, headers=[(b"link", f'</entities?{link}>; rel="next"'.encode())])
+
+    @get("/entities/by-query", READ, op.QUERY_ENTITIES)
+    async def by_query(
+        self,
+        request: Ask,
+        filters: Filters = None,
+        fields: Fields = None,
+        limit: Annotated[
+            int, QueryParameter(ge=0, description="How many at the most; 0 only counts.")
+        ] = 200,
+        offset: Annotated[int, QueryParameter(ge=0, description="How many to pass over.")] = 0,
+        order_field: Annotated[
+            list[str] | None,
+            QueryParameter(name="orderField", description="`field,asc` or `field,desc`."),
+        ] = None,
+        cursor: Annotated[
+            str | None,
+            QueryParameter(description="Out of `pageInfo`; then only fields and limit count."),
+        ] = None,
+        total_items: Annotated[
+            Literal["include", "exclude"],
+            QueryParameter(name="totalItems", description="Whether to count all that match."),
+        ] = "include",
+        term: Annotated[
+            str,
+            QueryParameter(name="fullTextFilterTerm", description="Part of a value, without case."),
+        ] = "",
+        term_fields: Annotated[
+            list[str] | None,
+            QueryParameter(
+                name="fullTextFilterFields",
+                description="Where to look for the term; default the field of the order.",
+            ),
+        ] = None,
+    ) -> Answer:
+        """A page of entities, with cursors both ways. The cursor is good for its asker only."""
+        orders = [read_order(text, ",", field_first=True) for text in order_field or ()]
+        question = Question(
+            filters=tuple(filters or ()),
+            order=orders[0] if orders else None,
+            term=term,
+            fields=read_fields(term_fields),
+            limit=limit,
+            offset=offset,
+            count=total_items == "include",
+            shown=read_fields(fields),
+            cursor=cursor,
+        )
+        served = request.served
+        return json_bytes(ask(served.platform.index, question, request.principal, served.cursors))
+
+    @post("/entities/by-query", READ, op.QUERY_ENTITIES_BY_PREDICATE)
+    async def by_predicate(self, request: Ask) -> Answer:
+        """A page of entities that a predicate holds for."""
+        data = await request.read_query(ByQueryBody)
+        order = data.order_by[0] if data.order_by else None
+        text = data.full_text_filter
+        question = Question(
+            predicate=data.query,
+            order=read_order(f"{order.field},{order.order}", ",", field_first=True)
+            if order
+            else None,
+            term=text.term if text else "",
+            fields=read_fields(text.fields) if text else (),
+            limit=200 if data.limit is None else data.limit,
+            offset=data.offset or 0,
+            count=data.total_items == "include",
+            shown=read_fields(data.fields),
+            cursor=data.cursor,
+        )
+        served = request.served
+        return json_bytes(ask(served.platform.index, question, request.principal, served.cursors))
+
+    @get("/entities/by-uid/{uid:str}", READ, op.GET_ENTITY_BY_UID)
+    async def by_uid(self, request: Ask, uid: Uid) -> Answer:
+        """One entity."""
+        entry = request.platform.index.by_uid(uid)
+        if entry is None:
+            raise NotFound(f"No entity with uid {uid[:80]}")
+        return json_bytes(entry.final)
+
+    @delete("/entities/by-uid/{uid:str}", WRITE, op.DELETE_ENTITY)
+    async def remove(self, request: Ask, uid: Uid) -> Answer:
+        """Remove it; it comes back when its location still holds it. Repeating it is harmless."""
+        try:
+            known = UUID(uid)
+        except ValueError:
+            return nothing()
+        await request.platform.catalog.delete_entity(request.principal, known)
+        return nothing()
+
+    @get("/entities/by-name/{kind:str}/{namespace:str}/{name:str}", READ, op.GET_ENTITY_BY_NAME)
+    async def by_name(self, request: Ask, kind: Kind, namespace: Namespace, name: Name) -> Answer:
+        """One entity; the parts compare without case."""
+        entry = request.platform.index.by_ref(str(EntityRef(kind, namespace, name)))
+        if entry is None:
+            raise NotFound(
+                f"No entity named '{name[:80]}' found, "
+                f"with kind '{kind[:80]}' in namespace '{namespace[:80]}'"
+            )
+        return json_bytes(entry.final)
+
+    @post("/entities/by-refs", READ, op.GET_ENTITIES_BY_REFS)
+    async def by_refs(self, request: Ask, filters: Filters = None, fields: Fields = None) -> Answer:
+        """Entities in the order asked for; null where there is none."""
+        data = await request.read_query(ByRefsBody)
+        index = request.platform.index
+        among = None
+        if filters or data.query is not None:
+            among = select(index, parse_filters(filters or ()))
+            if data.query is not None:
+                among = among & predicate(index, data.query)
+        shown = read_fields([*data.fields, *(fields or ())])
+        items = looked_up(index, data.entity_refs, among, shown)
+        return json_bytes(b'{"items":[%b]}' % b",".join(items))
+
+    @get("/entity-facets", READ, op.GET_FACETS)
+    async def facets(
+        self,
+        request: Ask,
+        facet: Annotated[
+            list[str] | None,
+            QueryParameter(description="A dotted path to count the values of; at least one."),
+        ] = None,
+        filters: Filters = None,
+    ) -> Answer:
+        """For each facet its values, with how many entities have them."""
+        index = request.platform.index
+        among = select(index, parse_filters(filters or ()))
+        return _counted(index, among, facet or ())
+
+    @post("/entity-facets", READ, op.GET_FACETS_BY_PREDICATE)
+    async def facets_by_predicate(self, request: Ask) -> Answer:
+        """For each facet its values, among entities that a predicate holds for."""
+        data = await request.read_query(FacetsBody)
+        index = request.platform.index
+        among = index.everything if data.query is None else predicate(index, data.query)
+        return _counted(index, among, data.facets)
+
+    @post("/refresh", WRITE, op.REFRESH_ENTITY)
+    async def refresh(self, request: Ask) -> Answer:
+        """Read the location that an entity came from; it is current when this answers."""
+        data = await request.read(RefreshBody)
+        await request.platform.catalog.refresh_entity(request.principal, data.entity_ref)
+        return Answer(b"", media_type=b"text/plain; charset=utf-8")
+
+
+def _counted(index: CatalogIndex, among: BitMap, names: Sequence[str]) -> Answer:
+    if not names:
+        raise Invalid("Missing facet parameter")
+    counts = facets(index, among, limited(names, MAX_FIELDS, "facets"))
+    return json_bytes(msgspec.json.encode({"facets": counts}))
+
+
+_PAGING = frozenset({"limit", "offset", "after"})

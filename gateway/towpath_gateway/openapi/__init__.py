@@ -1,0 +1,1 @@
+"""The OpenAPI 3.1 document: what each operation takes and gives, and the document of them all."""

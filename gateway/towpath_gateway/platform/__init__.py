@@ -1,0 +1,1 @@
+"""The platform's own part of `/api/v1`: info, plugins, tokens; and its health."""

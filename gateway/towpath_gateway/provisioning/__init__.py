@@ -1,0 +1,1 @@
+"""Provisioning's part of `/api/v1`: offerings, plans, resources, bindings."""

@@ -1,0 +1,1 @@
+"""`/api/v1/runs`: work that takes time, listed, followed and stopped."""

@@ -1,0 +1,1 @@
+"""`/api/scaffolder`, as Backstage has it: actions, forms, and runs seen as tasks."""

@@ -1,0 +1,148 @@
+"""Serves the application with Granian, in this process, until it is told to stop.
+
+On SIGTERM or SIGINT it takes no new connections, gives open requests a moment, and lets go of the
+platform; a killed one leaves nothing that the next start does not mend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from towpath_core.errors import Conflict, SettingsError, Unavailable
+from towpath_core.identity import Principal
+from towpath_engine.platform import Platform, open_platform
+from towpath_engine.settings import EngineSettings
+from towpath_gateway.app import Application, create_app
+from towpath_gateway.ask import Demo
+from towpath_gateway.signals import stop_signals, unless
+
+__all__ = ("DEMO_FOLDER", "demo_of", "free_port", "serve", "work")
+
+log = structlog.get_logger(__name__)
+
+DEMO_FOLDER = Path(__file__).parent / "demo"
+SYSTEM = Principal(
+    issuer="towpath",
+    subject="system",
+    kind="service",
+    entity_ref="user:default/admin",
+    scopes=frozenset({"catalog:write"}),
+)
+DEMO_TEMPLATE = "template:default/python-service"
+BACKLOG = 1024
+
+
+def demo_of(settings: EngineSettings) -> Demo | None:
+    """The demo, where its folder is among the catalog roots."""
+    if DEMO_FOLDER in settings.catalog_roots:
+        return Demo(location=str(DEMO_FOLDER / "all.yaml"), template=DEMO_TEMPLATE)
+    return None
+
+
+def free_port(host: str, port: int) -> int:
+    """See that a port can be listened on; 0 is any free one.
+
+    Raises:
+        SettingsError: something else listens there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"{host}:{port} cannot be listened on: {error.strerror}.",
+                next="Choose another port with --port, or stop what listens there.",
+            ) from error
+        number: int = probe.getsockname()[1]
+        return number
+
+
+async def serve(settings: EngineSettings, host: str, port: int) -> None:
+    """Open the platform and answer requests until a signal says to stop."""
+    port = free_port(host, port)
+    stop = stop_signals()
+    async with open_platform(settings) as platform:
+        demo = demo_of(settings)
+        if demo is not None:
+            await load_demo(platform, demo)
+        app = create_app(platform, demo=demo)
+        server = _server(app, host, port)
+        serving = asyncio.create_task(server.serve())
+        await _listening(host, port, serving)
+        announce(f"http://{'[' + host + ']' if ':' in host else host}:{port}")
+        await unless(stop.asked, asyncio.shield(serving))
+        if not serving.done():
+            app.close()
+            server.stop()  # type: ignore[no-untyped-call]
+        await unless(stop.at_once, serving)
+
+
+async def load_demo(platform: Platform, demo: Demo) -> None:
+    """Register the demo's catalog when nothing was ever registered."""
+    if await platform.catalog.locations():
+        return
+    with contextlib.suppress(Conflict):
+        report = await platform.catalog.register(SYSTEM, "file", demo.location)
+        for found in report.problems:
+            log.error("demo.problem", problem=str(found.problem))
+
+
+async def work(settings: EngineSettings, concurrency: int) -> None:
+    """Do runs until a signal says to stop; then those under way may end first."""
+    stop = stop_signals()
+    async with open_platform(settings, index=False) as platform:
+        worker = platform.worker(concurrency=concurrency)
+        working = asyncio.create_task(worker.run())
+        announce("working")
+        await unless(stop.asked, asyncio.shield(working))
+        worker.stop()
+        await unless(stop.at_once, working)
+
+
+def announce(what: str) -> None:
+    """Say on standard output that the process is ready, in one line that a program can read."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(f"ready {what}\n")
+        sys.stdout.flush()
+
+
+async def _listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
+    """Return when the port takes connections; the server itself does not tell.
+
+    Raises:
+        Unavailable: the server ended before it did.
+    """
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(0.005)
+            continue
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return
+    raise Unavailable(f"{host}:{port} cannot be served: {serving.exception()}.")
+
+
+def _server(app: Application, host: str, port: int) -> Server:
+    return Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        log_enabled=False,
+    )

@@ -1,0 +1,1 @@
+"""Backstage's catalog and templates for Towpath: descriptors, kinds, the language, actions."""

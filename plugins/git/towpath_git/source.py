@@ -1,0 +1,214 @@
+"""Descriptor files and skeletons out of git repositories on this machine.
+
+Owns which repositories may be read and what a target means in one. Must not know how git is
+called, nor what the files say.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+import msgspec
+
+from towpath_core.catalog import SourceFile
+from towpath_core.errors import Forbidden, LimitExceeded, NotFound
+from towpath_git.git import Git
+from towpath_git.globs import has_glob, match_names
+from towpath_git.repository import Repository, TreeEntry
+from towpath_git.targets import SCHEMES, GitTarget, format_target, join_target, parse_target
+from towpath_git.writing import write_file, write_tree
+
+__all__ = ("GitSource",)
+
+_DESCRIPTORS = ("catalog-info.yaml", "catalog-info.yml")
+_MAX_FILES = 10_000
+
+
+class GitSource:
+    """Reads files of bare and other repositories at a branch, tag or commit; checks nothing out.
+
+    Args:
+        roots: folders below which repositories may be read.
+        git: how git is called; its errors must be `Unavailable`.
+    """
+
+    name = "git"
+    types = frozenset({"url"})
+
+    def __init__(self, roots: Sequence[Path], git: Git) -> None:
+        self._roots = tuple(roots)
+        self._git = git
+
+    def claims(self, type: str, target: str) -> bool:
+        """Whether it is the address of a repository; those of other machines are refused later."""
+        return type in self.types and target.startswith(SCHEMES)
+
+    def read(self, target: str, *, max_bytes: int) -> Iterable[SourceFile]:
+        """Read the files a target names, ordered by target; `etag` is git's own hash.
+
+        A target names a file, or a folder with a `catalog-info.yaml` or `.yml`, or has `*` (within
+        a name) and `**` (any number of folders) in it. Links and submodules are not followed:
+        one that is named is refused, one that a glob meets is passed over.
+
+        Raises:
+            NotFound: no such repository, branch or file.
+            Forbidden: the repository is not below a root, or the target names a link.
+            Invalid: the target cannot be read as an address.
+            Unavailable: git is not there, does not answer in time, or finds damage.
+            LimitExceeded: a file is larger than `max_bytes`, or a glob meets very many.
+        """
+        at = self._open(target)
+        found = sorted(_find(at), key=lambda entry: at.target(entry.path))
+        for entry in found:
+            if entry.size > max_bytes:
+                raise LimitExceeded(f"{at.target(entry.path)} is larger than {max_bytes} bytes.")
+        contents = at.repository.read([entry.oid for entry in found], limit=max_bytes)
+        return (
+            SourceFile(at.target(entry.path), content, entry.oid)
+            for entry, content in zip(found, contents, strict=True)
+        )
+
+    def resolve(self, base: str, relative: str) -> str:
+        """The target that a path written in the file `base` means; the same repository and ref.
+
+        Raises:
+            Forbidden: it would leave the repository, or is an address of its own.
+            Invalid: `base` is not an address.
+        """
+        return join_target(base, relative)
+
+    def read_tree(self, target: str, destination: Path, *, max_bytes: int, max_files: int) -> None:
+        """Copy a folder, or one file, out of the repository.
+
+        The copy has the modes of files that git knows, 0644 and 0755, and nothing of git's own.
+        After an error nothing is left of it.
+
+        Args:
+            target: names the folder or file, without globs.
+            destination: path that the copy gets; nothing is there yet, or an empty folder.
+            max_bytes: size of all files together.
+            max_files: number of files.
+
+        Raises:
+            NotFound: no such repository, branch or folder.
+            Forbidden: the repository is not below a root.
+            Invalid: there is a link, a submodule, or a name that is not to be written.
+            Conflict: something is at the destination.
+            LimitExceeded: it is larger, or holds more, than allowed.
+            Unavailable: git is not there, does not answer in time, or finds damage.
+        """
+        at = self._open(target)
+        names = [unquote(name) for name in at.names]
+        tree = at.repository.find_folder(at.commit, names)
+        entries = (
+            [_named(at, names)] if tree is None else at.repository.entries(tree, recursive=True)
+        )
+        total = sum(entry.size for entry in entries)
+        if len(entries) > max_files or total > max_bytes:
+            raise LimitExceeded(
+                f"{target} holds {len(entries)} files of {total} bytes together; "
+                f"at most {max_files} files and {max_bytes} bytes are taken."
+            )
+        contents = at.repository.read([entry.oid for entry in entries], limit=max_bytes)
+        if tree is None:
+            write_file(destination, entries[0], contents)
+        else:
+            write_tree(destination, entries, contents)
+
+    def _open(self, target: str) -> _Opened:
+        address = parse_target(target)
+        folder = Path(os.path.realpath(address.repository))
+        roots = [Path(os.path.realpath(root)) for root in self._roots]
+        if not any(root in folder.parents for root in roots):
+            raise Forbidden(
+                "That repository is not allowed here.",
+                why="It does not lie below a folder that is configured.",
+                next="Set `root` or `roots` of the plugin git, or move the repository there.",
+            )
+        # Not `.git` files: they name another folder, which may lie anywhere.
+        if not (folder / "objects").is_dir() or not (folder / "HEAD").is_file():
+            raise NotFound(f"There is no repository at {address.repository}.")
+        repository = Repository(folder, self._git)
+        found = repository.find_commit([unquote(name) for name in address.rest])
+        if found is None:
+            shown = unquote("/".join(address.rest))[:200]
+            raise NotFound(f"No branch or tag of {address.repository.name} begins {shown!r}.")
+        commit, ref, count = found
+        return _Opened(repository, address, ref, commit, address.rest[count:])
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    """A target whose repository and ref were found; `names` is the path, percent-encoded."""
+
+    repository: Repository
+    address: GitTarget
+    ref: str
+    commit: str
+    names: tuple[str, ...]
+
+    def target(self, path: str) -> str:
+        return format_target(self.address.repository, self.ref, path)
+
+    def missing(self) -> NotFound:
+        path = unquote("/".join(self.names))[:200]
+        return NotFound(f"There is no {path!r} in {self.address.repository.name} at {self.ref}.")
+
+
+def _find(at: _Opened) -> list[TreeEntry]:
+    """The files that a target means, with paths from the repository's root."""
+    if any(has_glob(name) for name in at.names):
+        return _matching(at)
+    names = [unquote(name) for name in at.names]
+    tree = at.repository.find_folder(at.commit, names)
+    if tree is None:
+        return [_file(_named(at, names))]
+    inside = {entry.path: entry for entry in at.repository.entries(tree, recursive=False)}
+    for name in _DESCRIPTORS:
+        if name in inside:
+            return [_below(names, _file(inside[name]))]
+    raise at.missing()
+
+
+def _matching(at: _Opened) -> list[TreeEntry]:
+    fixed = list(itertools.takewhile(lambda name: not has_glob(name), at.names))
+    names = [unquote(name) for name in fixed]
+    tree = at.repository.find_folder(at.commit, names)
+    entries = [] if tree is None else at.repository.entries(tree, recursive=True)
+    pattern = at.names[len(fixed) :]
+    found = [
+        _below(names, entry)
+        for entry in entries
+        if entry.kind == "file" and _is_text(entry) and match_names(pattern, entry.path.split("/"))
+    ]
+    if not found:
+        raise at.missing()
+    if len(found) > _MAX_FILES:
+        raise LimitExceeded(f"The glob meets more than {_MAX_FILES} files.")
+    return found
+
+
+def _named(at: _Opened, names: Sequence[str]) -> TreeEntry:
+    """What is named, where it is no folder."""
+    tree = at.repository.find_folder(at.commit, names[:-1])
+    for entry in [] if tree is None else at.repository.entries(tree, recursive=False):
+        if entry.path == names[-1]:
+            return _below(names[:-1], entry)
+    raise at.missing()
+
+
+def _file(entry: TreeEntry) -> TreeEntry:
+    if entry.kind != "file":
+        raise Forbidden(f"{entry.path!r} is a {entry.kind} in the repository, not a file.")
+    return entry
+
+
+def _below(names: Sequence[str], entry: TreeEntry) -> TreeEntry:
+    return msgspec.structs.replace(entry, path="/".join((*names, entry.path)))
+
+
+def _is_text(entry: TreeEntry) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in entry.path)

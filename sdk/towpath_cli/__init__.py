@@ -1,0 +1,1 @@
+"""The `towpath` command: a user of the SDK, and of nothing else of Towpath."""

@@ -1,0 +1,70 @@
+"""A real server, and an administrator on it who is no superuser."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from towpath_core.provisioning import PlanRequest, ResourceHandle
+from towpath_core.testing import RecordingTools
+from towpath_engine.store.embedded import EmbeddedServer
+from towpath_postgres.provisioner import PostgresProvisioner
+from towpath_postgres.settings import PostgresSettings
+
+ADMIN_PASSWORD = "canary-of-the-admin"
+
+Ask = Callable[..., PlanRequest]
+
+
+@pytest.fixture(scope="session")
+def admin_url(pg_server: EmbeddedServer) -> str:
+    """The URL of a role that has CREATEROLE and CREATEDB and nothing else."""
+    role = f"admin_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(pg_server.url("postgres"), autocommit=True) as root:
+        root.execute(f"CREATE ROLE {role} LOGIN CREATEROLE CREATEDB PASSWORD '{ADMIN_PASSWORD}'")
+        root.execute(f"GRANT CONNECT ON DATABASE postgres TO {role}")
+    port = urlsplit(pg_server.admin_url()).port
+    return f"postgresql://{role}:{ADMIN_PASSWORD}@127.0.0.1:{port}/postgres"
+
+
+@pytest.fixture
+def settings(admin_url: str) -> PostgresSettings:
+    return PostgresSettings(url=admin_url)
+
+
+@pytest.fixture
+def provisioner(settings: PostgresSettings) -> PostgresProvisioner:
+    return PostgresProvisioner(settings)
+
+
+@pytest.fixture
+def root(pg_server: EmbeddedServer) -> Iterator[psycopg.Connection]:
+    """A superuser's connection, for what happens behind the plugin's back."""
+    with psycopg.connect(pg_server.url("postgres"), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ask(pg_server: EmbeddedServer) -> Iterator[Ask]:
+    """Requests for databases that are removed when the test ends."""
+    made: list[PlanRequest] = []
+
+    def request(name: str = "Shop", **parameters: Any) -> PlanRequest:
+        small = {"connection_limit": 10, "statement_timeout": 30}
+        made.append(
+            PlanRequest(
+                str(uuid.uuid4()), name, "postgres-database", small | parameters, "group:default/a"
+            )
+        )
+        return made[-1]
+
+    yield request
+    sweeper = PostgresProvisioner(PostgresSettings(url=pg_server.url("postgres")))
+    for one in made:
+        handle = ResourceHandle(one.resource_id, one.name, one.offering, {}, one.owner_ref)
+        sweeper.delete(handle, RecordingTools())
