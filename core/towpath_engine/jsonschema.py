@@ -15,7 +15,7 @@ import msgspec
 
 from towpath_core.errors import Invalid, Place, Problem
 
-__all__ = ("SchemaFault", "check_affordable", "check_schema", "faults")
+__all__ = ("SchemaFault", "check_affordable", "faults")
 
 _LINEAR = jsonschema_rs.RegexOptions(size_limit=1 << 20)
 # Look-around and back-references need the other engine; it is given a budget.
@@ -52,15 +52,6 @@ class SchemaFault(msgspec.Struct, frozen=True):
     def problem(self, prefix: str = "") -> Problem:
         """The fault as a problem with its place."""
         return Problem("schema", self.message, Place(pointer=prefix + self.pointer or None))
-
-
-def check_schema(schema: Any, what: str) -> None:
-    """See that a schema is one.
-
-    Raises:
-        Invalid: it is not; says where.
-    """
-    _validator(schema, what, None)
 
 
 def check_affordable(schema: Any, value: Any, what: str) -> None:

@@ -126,11 +126,7 @@ async def open_platform(settings: EngineSettings, *, index: bool = True) -> Asyn
         servers = Servers()
         stack.push_async_callback(servers.stop)
         settings = await servers.start(settings)
-        sealer = (
-            Sealer.from_text(settings.secret_key)
-            if settings.secret_key
-            else Sealer.from_file(settings.home / "secret.key")
-        )
+        sealer = _sealer(settings)
         url = settings.database_url or ""
         migrating = asyncio.create_task(asyncio.to_thread(migrate, url))
         try:
@@ -148,10 +144,14 @@ async def open_platform(settings: EngineSettings, *, index: bool = True) -> Asyn
         platform = Platform(settings, database, host, sealer, memory, feed)
         if isinstance(feed, CatalogFeed):
             await feed.load()
-            platform.listener = Listener(
-                database.url,
-                {CATALOG_CHANNEL: feed.on_notify, RUNS_CHANNEL: platform.runs.on_notify},
-            )
+            handlers = {CATALOG_CHANNEL: feed.on_notify, RUNS_CHANNEL: platform.runs.on_notify}
+            platform.listener = Listener(database.url, handlers)
             stack.push_async_callback(platform.listener.stop)
             await platform.listener.start()
         yield platform
+
+
+def _sealer(settings: EngineSettings) -> Sealer:
+    if settings.secret_key:
+        return Sealer.from_text(settings.secret_key)
+    return Sealer.from_file(settings.home / "secret.key")

@@ -1,8 +1,7 @@
 """Access tokens: made once, shown once, kept as a hash, checked from memory.
 
-A token reads `tow_pat_<id><secret><check>`: the prefix and the checksum let scanners find lost
-ones, the id finds the row, and only the SHA-256 of the 190-bit secret is stored, which needs no
-slow hash because it cannot be guessed.
+The id finds the row, and only the SHA-256 of the 190-bit secret is stored, which needs no slow hash
+because it cannot be guessed.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import secrets
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,17 +25,15 @@ from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.secrets import Sealer
 from towpath_engine.store.database import Database, Transaction
 from towpath_engine.store.tables import TOKENS
+from towpath_engine.token_text import PREFIX, make_token, split_token
 
-__all__ = ("ISSUER", "NewToken", "TokenInfo", "TokenService")
+__all__ = ("ISSUER", "PREFIX", "NewToken", "TokenInfo", "TokenService")
 
 ISSUER = "towpath"
-PREFIX = "tow_pat_"
 MAX_DAYS = 366
 DEFAULT_DAYS = 90
 MAX_NAME = 100
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_ID, _SECRET, _CHECK = 22, 32, 6
 _REMEMBER_SECONDS = 5.0
 _PURPOSE = "tokens.create"
 _REMEMBER_MOST = 10_000
@@ -108,31 +103,16 @@ class TokenService:
             Forbidden: a scope that the asker does not have.
         """
         _check(name, scopes, days)
-        missing = [scope for scope in scopes if not principal.has(scope)]  # type: ignore[arg-type]
-        if missing:
-            raise Forbidden(
-                "A token cannot have more scopes than the one who makes it.",
-                why=f"You lack {', '.join(missing)}.",
-            )
-        sealer = self._sealer
+        _check_rights(principal, scopes)
         body = [name, sorted(set(scopes)), days]
-        request = Request.of(principal, key, "token", body) if sealer else None
+        request = Request.of(principal, key, "token", body) if self._sealer else None
         async with self._database.begin() as transaction:
-            answer = await recall(transaction, request)
-            if answer is not None and sealer is not None:
-                opened = sealer.open(base64.b64decode(answer), _PURPOSE)
-                return msgspec.convert(opened, NewToken)
+            if (made := self._opened(await recall(transaction, request))) is not None:
+                return made
             token = await self._insert(transaction, principal, name, scopes, days, principal)
-            if sealer is not None:
-                sealed = sealer.seal(token, _PURPOSE)
-                await remember(transaction, request, base64.b64encode(sealed).decode())
-            await audit.record(
-                transaction,
-                principal,
-                "tokens:create",
-                token.id,
-                detail={"name": name, "scopes": list(scopes)},
-            )
+            await remember(transaction, request, self._sealed(token))
+            detail = {"name": name, "scopes": list(scopes)}
+            await audit.record(transaction, principal, "tokens:create", token.id, detail=detail)
         return token
 
     async def bootstrap(self, *, days: int = DEFAULT_DAYS) -> NewToken | None:
@@ -184,17 +164,17 @@ class TokenService:
 
         Answers from memory for 5 seconds after a look at the database.
         """
-        parts = _split(text)
+        parts = split_token(text)
         if parts is None:
             return None
-        token_id, secret_hash = parts
+        token_id, secret = parts
         digest = hashlib.sha256(text.encode()).digest()
         known = self._remembered.get(digest)
         if known is not None and known[2] > time.monotonic() and known[1] > now():
             return known[0]
         self._remembered.pop(digest, None)
         revocations = self._revocations
-        row = await self._look_up(token_id, secret_hash)
+        row = await self._look_up(token_id, _hash(secret))
         if row is None:
             return None
         principal = Principal(
@@ -213,6 +193,16 @@ class TokenService:
             again = time.monotonic() + _REMEMBER_SECONDS
             self._remembered[digest] = (principal, row["expires_at"], again)
         return principal
+
+    def _sealed(self, token: NewToken) -> str | None:
+        if self._sealer is None:
+            return None
+        return base64.b64encode(self._sealer.seal(token, _PURPOSE)).decode()
+
+    def _opened(self, sealed: str | None) -> NewToken | None:
+        if sealed is None or self._sealer is None:
+            return None
+        return msgspec.convert(self._sealer.open(base64.b64decode(sealed), _PURPOSE), NewToken)
 
     async def _look_up(self, token_id: str, secret_hash: bytes) -> Mapping[Any, Any] | None:
         c = TOKENS.c
@@ -251,13 +241,13 @@ class TokenService:
         days: int,
         creator: Principal,
     ) -> NewToken:
-        token_id, secret = _random(_ID), _random(_SECRET)
+        token_id, secret, text = make_token()
         moment = now()
         expires = moment + timedelta(days=days)
         await transaction.execute(
             insert(TOKENS).values(
                 id=token_id,
-                secret_hash=hashlib.sha256(secret.encode()).digest(),
+                secret_hash=_hash(secret),
                 name=name,
                 issuer=owner.issuer,
                 subject=owner.subject,
@@ -270,8 +260,7 @@ class TokenService:
                 expires_at=expires,
             )
         )
-        body = f"{token_id}_{secret}"
-        return NewToken(token_id, f"{PREFIX}{body}{_checksum(body)}", expires)
+        return NewToken(token_id, text, expires)
 
 
 def _check(name: str, scopes: Sequence[str], days: int) -> None:
@@ -294,31 +283,21 @@ def _check(name: str, scopes: Sequence[str], days: int) -> None:
         )
 
 
+def _check_rights(principal: Principal, scopes: Sequence[str]) -> None:
+    missing = [scope for scope in scopes if not principal.has(scope)]  # type: ignore[arg-type]
+    if missing:
+        raise Forbidden(
+            "A token cannot have more scopes than the one who makes it.",
+            why=f"You lack {', '.join(missing)}.",
+        )
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
 def _of(principal: Principal) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return TOKENS.c.issuer == principal.issuer, TOKENS.c.subject == principal.subject
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
-def _checksum(body: str) -> str:
-    value, digits = zlib.crc32(body.encode()), ""
-    for _ in range(_CHECK):
-        value, digit = divmod(value, len(_ALPHABET))
-        digits = _ALPHABET[digit] + digits
-    return digits
-
-
-def _split(text: str) -> tuple[str, bytes] | None:
-    """Take a token apart; None where it is not one, so that junk costs no look-up."""
-    length = len(PREFIX) + _ID + 1 + _SECRET + _CHECK
-    if len(text) != length or not text.isascii() or not text.startswith(PREFIX):
-        return None
-    body, check = text[len(PREFIX) : -_CHECK], text[-_CHECK:]
-    if body[_ID] != "_" or _checksum(body) != check:
-        return None
-    return body[:_ID], hashlib.sha256(body[_ID + 1 :].encode()).digest()
 
 
 def _info(row: object) -> TokenInfo:

@@ -90,4 +90,6 @@ def create_app(platform: Platform, *, demo: Demo | None = None) -> Application:
 
 def routes_alone() -> Litestar:
     """The routes without a platform: enough to describe them, too little to answer."""
-    return Litestar(route_handlers=_CONTROLLERS, openapi_config=None)
+    return Litestar(
+        route_handlers=_CONTROLLERS, request_class=Ask, openapi_config=None, logging_config=None
+    )

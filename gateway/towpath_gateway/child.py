@@ -23,13 +23,13 @@ _LONGEST_LINE = 1 << 20
 
 
 class Child:
-    """A process that runs a server command. Can be started again when it has ended."""
+    """A process that says when it is ready. Can be started again when it has ended."""
 
-    def __init__(self, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
         self.name = name
         self.process: asyncio.subprocess.Process | None = None
         self.ready = ""
-        self._arguments = tuple(arguments)
+        self._command = tuple(command)
         self._env = dict(env)
         self._draining: asyncio.Task[None] | None = None
 
@@ -43,10 +43,7 @@ class Child:
             Unavailable: it ended, or did not get ready in time and was killed.
         """
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "towpath_gateway",
-            *self._arguments,
+            *self._command,
             env={**self._env, LIFELINE: str(lifeline)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -44,8 +44,8 @@ def up(
     Example: towpath up --root ~/catalogs
     """
     _logs(log_level)
-    from towpath_engine.settings import load_settings
     from towpath_gateway.serve import DEMO_FOLDER
+    from towpath_gateway.settings import read_settings
     from towpath_gateway.supervisor import Supervisor, default_roots
 
     async def run() -> None:
@@ -54,7 +54,7 @@ def up(
 
         usual = default_roots(DEMO_FOLDER, Path.cwd(), Path.home())
         roots = [one for one in usual if demo or one != DEMO_FOLDER]
-        settings = load_settings(roots=[*roots, *(root or ())])
+        settings = read_settings([*roots, *(root or ())])
         number = free_port(host, port)
         supervisor = Supervisor(
             settings, host=host, port=number, workers=workers, log_level=log_level
@@ -78,26 +78,35 @@ def serve(
     Example: TOWPATH_DATABASE_URL=postgresql://... towpath serve --host 0.0.0.0
     """
     _logs(log_level)
-    from towpath_engine.settings import load_settings
     from towpath_gateway.serve import serve as serve_gateway
+    from towpath_gateway.settings import read_settings
 
-    _run(serve_gateway(load_settings(roots=root or ()), host, port))
+    async def run() -> None:
+        await serve_gateway(read_settings(root or ()), host, port)
+
+    _run(run())
 
 
 @app.command()
 def worker(
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Runs at a time.")] = 8,
+    root: Roots = None,
     log_level: LogLevel = "info",
 ) -> None:
     """Run a worker; start as many as wanted, on as many machines as wanted, on one database.
 
-    Example: towpath worker --concurrency 16
+    Templates are read from the catalog roots: give it the same as the gateway.
+
+    Example: towpath worker --concurrency 16 --root /srv/catalog
     """
     _logs(log_level)
-    from towpath_engine.settings import load_settings
     from towpath_gateway.serve import work
+    from towpath_gateway.settings import read_settings
 
-    _run(work(load_settings(), concurrency))
+    async def run() -> None:
+        await work(read_settings(root or ()), concurrency)
+
+    _run(run())
 
 
 @admin.command()
@@ -112,13 +121,13 @@ def token(
 
     async def run() -> None:
         from towpath_engine.servers import Servers
-        from towpath_engine.settings import load_settings
         from towpath_engine.store.database import Database
         from towpath_engine.store.migrate import migrate
         from towpath_engine.tokens import TokenService
+        from towpath_gateway.settings import read_settings
 
         servers = Servers()
-        settings = await servers.start(load_settings())
+        settings = await servers.start(read_settings())
         url = settings.database_url or ""
         try:
             await asyncio.to_thread(migrate, url)
@@ -154,7 +163,7 @@ def _logs(level: str) -> None:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    from towpath_core.errors import TowpathError
+    from towpath_core.errors import SettingsError, TowpathError
 
     try:
         asyncio.run(work)
@@ -162,6 +171,25 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         _fail(error)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        _fail(SettingsError(f"{name}{error.strerror or error}."))
+    except Exception as error:
+        _log_unexpected(error)
+        _fail(
+            TowpathError(
+                "Something went wrong that should not have.",
+                why=type(error).__name__,
+                next="The log above says where; its last line says what.",
+            )
+        )
+
+
+def _log_unexpected(error: Exception) -> None:
+    # Through the log, which leaves secrets out; a bare traceback would show them.
+    import structlog
+
+    structlog.get_logger(__name__).error("command.failed", exc_info=error)
 
 
 def _fail(error: Any) -> NoReturn:

@@ -33,6 +33,11 @@ __all__ = (
 
 log = structlog.get_logger(__name__)
 
+_LONGEST = 2000
+"""How much of a text is shown: it may hold what was sent, which may be megabytes."""
+
+_MOST = 100
+
 _COMPATIBLE = ("/api/catalog/", "/api/scaffolder/")
 
 
@@ -87,10 +92,9 @@ class ErrorItem(Wire, frozen=True):
     @classmethod
     def of(cls, problem: Problem) -> ErrorItem:
         """Show a problem."""
-        place = problem.place
-        return cls(
-            problem.code, problem.message, place.pointer, place.file, place.line, place.column
-        )
+        place, message = problem.place, _short(problem.message)
+        pointer = _short(place.pointer) if place.pointer is not None else None
+        return cls(problem.code, message, pointer, place.file, place.line, place.column)
 
 
 class ProblemDetail(Wire, frozen=True):
@@ -166,18 +170,18 @@ def _detail(path: str, code: str, fault: TowpathError) -> ProblemDetail:
         type=f"urn:towpath:problem:{code}",
         title=kind.title,
         status=kind.status,
-        detail=fault.what,
+        detail=_short(fault.what),
         instance=_plain(path),
         code=code,
-        why=fault.why,
-        next=fault.next,
-        errors=[ErrorItem.of(problem) for problem in fault.problems] or None,
+        why=_short(fault.why) if fault.why else None,
+        next=_short(fault.next) if fault.next else None,
+        errors=[ErrorItem.of(problem) for problem in fault.problems[:_MOST]] or None,
     )
 
 
 def _backstage(method: str, path: str, code: str, fault: TowpathError) -> BackstageError:
     kind = PROBLEMS[code]
-    message = " ".join(part for part in (fault.what, fault.why, fault.next) if part)
+    message = " ".join(_short(part) for part in (fault.what, fault.why, fault.next) if part)
     return BackstageError(
         NamedError(kind.backstage, message),
         RequestLine(method, _plain(path)),
@@ -236,6 +240,10 @@ def _invalid_parameters(error: ValidationException) -> list[Problem]:
         for item in extra
         if isinstance(item, dict)
     ]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _plain(path: str) -> str:

@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -24,7 +26,7 @@ from towpath_gateway.app import Application, create_app
 from towpath_gateway.ask import Demo
 from towpath_gateway.signals import stop_signals, unless
 
-__all__ = ("DEMO_FOLDER", "demo_of", "free_port", "serve", "work")
+__all__ = ("DEMO_FOLDER", "demo_of", "free_port", "listening", "serve", "work")
 
 log = structlog.get_logger(__name__)
 
@@ -61,14 +63,19 @@ def free_port(host: str, port: int) -> int:
         except OSError as error:
             raise SettingsError(
                 f"{host}:{port} cannot be listened on: {error.strerror}.",
-                next="Choose another port with --port, or stop what listens there.",
+                next="Choose another --port or --host, or stop what listens there.",
             ) from error
         number: int = probe.getsockname()[1]
         return number
 
 
 async def serve(settings: EngineSettings, host: str, port: int) -> None:
-    """Open the platform and answer requests until a signal says to stop."""
+    """Open the platform and answer requests until a signal says to stop.
+
+    Raises:
+        SettingsError: the configuration is wrong, or the port is taken.
+        Unavailable: the database does not answer.
+    """
     port = free_port(host, port)
     stop = stop_signals()
     async with open_platform(settings) as platform:
@@ -76,15 +83,32 @@ async def serve(settings: EngineSettings, host: str, port: int) -> None:
         if demo is not None:
             await load_demo(platform, demo)
         app = create_app(platform, demo=demo)
-        server = _server(app, host, port)
-        serving = asyncio.create_task(server.serve())
-        await _listening(host, port, serving)
-        announce(f"http://{'[' + host + ']' if ':' in host else host}:{port}")
-        await unless(stop.asked, asyncio.shield(serving))
+        async with listening(app, host, port, stop.at_once) as serving:
+            announce(f"http://{'[' + host + ']' if ':' in host else host}:{port}")
+            await unless(stop.asked, asyncio.shield(serving))
+
+
+@asynccontextmanager
+async def listening(
+    app: Application, host: str, port: int, at_once: asyncio.Event
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve an application as long as the block lasts; the block begins when it can be asked.
+
+    At the end streams are ended, and open requests are waited for, unless `at_once` is set.
+
+    Raises:
+        Unavailable: the server does not start.
+    """
+    server = _server(app, host, port)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await _answering(host, port, serving)
+        yield serving
+    finally:
         if not serving.done():
             app.close()
             server.stop()  # type: ignore[no-untyped-call]
-        await unless(stop.at_once, serving)
+            await unless(at_once, serving)
 
 
 async def load_demo(platform: Platform, demo: Demo) -> None:
@@ -116,7 +140,7 @@ def announce(what: str) -> None:
         sys.stdout.flush()
 
 
-async def _listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
+async def _answering(host: str, port: int, serving: asyncio.Task[None]) -> None:
     """Return when the port takes connections; the server itself does not tell.
 
     Raises:

@@ -8,7 +8,6 @@ A client that saw no last event comes back with `Last-Event-ID`.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeVar, cast
@@ -17,7 +16,7 @@ import msgspec
 import structlog
 from litestar.types import Receive, Scope, Send
 
-from towpath_core.errors import Invalid, TowpathError
+from towpath_core.errors import Invalid, TowpathError, Unavailable
 from towpath_gateway.answer import NO_STORE
 from towpath_gateway.ask import Ask, Served
 from towpath_gateway.gate import HEAD
@@ -32,7 +31,7 @@ log = structlog.get_logger(__name__)
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE = b": keep-alive\n\n"
 CHECK_SECONDS = 10.0
-"""How often the credentials are looked at again, at the most."""
+"""How often the credentials are looked at again."""
 
 _HEADERS = [
     (b"content-type", EVENT_STREAM.encode() + b"; charset=utf-8"),
@@ -88,32 +87,27 @@ class EventStream:
         self, frames: AsyncGenerator[bytes, None], scope: Scope, receive: Receive, send: Send
     ) -> None:
         served = cast(Served, scope["app"].state["served"])
-        tasks = [
-            asyncio.create_task(_send_all(frames, served, cast(str, scope["auth"]), send)),
+        sending = asyncio.create_task(_send_all(frames, send))
+        reasons_to_end = [
+            sending,
             asyncio.create_task(_gone(receive)),
+            asyncio.create_task(_no_longer_good(served, cast(str, scope["auth"]))),
             asyncio.create_task(served.closing.wait()),
         ]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(reasons_to_end, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            for task in reasons_to_end:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if not tasks[0].cancelled():
-            tasks[0].result()
+            await asyncio.gather(*reasons_to_end, return_exceptions=True)
+        if not sending.cancelled():
+            sending.result()
 
 
-async def _send_all(
-    frames: AsyncGenerator[bytes, None], served: Served, bearer: str, send: Send
-) -> None:
-    checked = time.monotonic()
+async def _send_all(frames: AsyncGenerator[bytes, None], send: Send) -> None:
     try:
         async for chunk in frames:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            if time.monotonic() - checked > CHECK_SECONDS:
-                if await served.chain.principal(bearer) is None:
-                    return
-                checked = time.monotonic()
     except TowpathError as error:
         # The status is sent already; an end without a last event tells the client to come again.
         log.warning("stream.ended", code=error.code, what=error.what)
@@ -122,3 +116,14 @@ async def _send_all(
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _no_longer_good(served: Served, bearer: str) -> None:
+    """Return when a token was revoked or has expired; one that cannot be looked up still counts."""
+    while True:
+        await asyncio.sleep(CHECK_SECONDS)
+        try:
+            if await served.chain.principal(bearer) is None:
+                return
+        except Unavailable:
+            log.warning("stream.unchecked")

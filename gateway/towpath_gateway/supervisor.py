@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,10 +53,12 @@ class Supervisor:
             "TOWPATH_CATALOG_ROOTS": os.pathsep.join(str(r) for r in settings.catalog_roots),
         }
         options = ("--log-level", log_level)
-        serve = ("serve", "--host", host, "--port", str(port), *options)
+        command = (sys.executable, "-m", "towpath_gateway")
+        serve = (*command, "serve", "--host", host, "--port", str(port), *options)
         self._children = [Child("gateway", serve, env)]
         self._children += [
-            Child(f"worker {number}", ("worker", *options), env) for number in range(1, workers + 1)
+            Child(f"worker {number}", (*command, "worker", *options), env)
+            for number in range(1, workers + 1)
         ]
         self._lifeline = os.pipe()
 

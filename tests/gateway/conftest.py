@@ -30,3 +30,19 @@ def live(files: Path) -> Iterator[Live]:
 def api(live: Live) -> Iterator[httpx.Client]:
     with live.client() as client:
         yield client
+
+
+@pytest.fixture
+def lives_on(live: Live) -> Iterator[None]:
+    """See that a test neither ended the gateway nor made it stumble, and that no token was told."""
+    gateway = live.children("serve")
+    log = live.folder / "log"
+    before = log.stat().st_size
+    yield
+    assert live.children("serve") == gateway, "the gateway was started again"
+    assert httpx.get(f"{live.url}/healthz").json() == {"status": "ok"}
+    with log.open() as file:
+        file.seek(before)
+        said = file.read()
+    assert "request.unexpected" not in said
+    assert "tow_pat_" not in said

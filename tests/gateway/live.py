@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,6 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from towpath_core.identity import Principal
+from towpath_engine.store.database import Database
+from towpath_engine.store.embedded import EmbeddedServer
+from towpath_engine.tokens import TokenService
 
 READY = "towpath demo"
 
@@ -37,7 +43,7 @@ class Live:
             "TOWPATH_HOME": str(self.home),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
         }
-        self._roots = roots
+        self.roots = roots
         self._log = (self.folder / "log").open("a")
         self._port = port
         self.process: subprocess.Popen[str] | None = None
@@ -48,7 +54,7 @@ class Live:
 
     def start(self) -> None:
         arguments = ["--port", str(self._port), "--workers", str(self.workers)]
-        for root in self._roots:
+        for root in self.roots:
             arguments += ["--root", str(root)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "towpath_gateway", "up", *arguments],
@@ -108,6 +114,31 @@ class Live:
         ).stdout
         rows = [line.split(None, 1) for line in found.splitlines()]
         return [int(pid) for pid, command in rows if f" {name}" in command]
+
+    def known_as(self, subject: str, *scopes: str, groups: tuple[str, ...] = ()) -> httpx.Client:
+        """A client with a token of somebody else, made where all tokens are kept."""
+        token = asyncio.run(self._token_of(subject, scopes, groups))
+        return self.client(token)
+
+    async def _token_of(
+        self, subject: str, scopes: tuple[str, ...], groups: tuple[str, ...]
+    ) -> str:
+        somebody = Principal(
+            issuer="towpath",
+            subject=subject,
+            kind="user",
+            entity_ref=f"user:default/{subject}",
+            groups=frozenset(groups),
+            scopes=frozenset(scopes),
+        )
+        server = EmbeddedServer(self.home / "postgres")
+        await asyncio.to_thread(server.start)  # it runs; this is one more who uses it
+        database = Database(server.url(), pool_size=1)
+        try:
+            return (await TokenService(database).create(somebody, "test", scopes)).token
+        finally:
+            await database.close()
+            await asyncio.to_thread(server.stop)
 
     def scoped(self, *scopes: str) -> httpx.Client:
         """A client with a token of its own that has some scopes only."""

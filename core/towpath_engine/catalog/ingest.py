@@ -50,18 +50,11 @@ async def take_in(
     if (await transaction.execute(newer)).one_or_none() is not None:
         return Outcome()
     actor, source = audit.actor_of(principal), location.origin
-    own = location.draft
+    drafts = [*reading.drafts.values(), location.draft]
     outcome = await put_entities(
-        transaction,
-        [*reading.drafts.values(), own],
-        actor=actor,
-        source=source,
-        location_id=location.id,
+        transaction, drafts, actor=actor, source=source, location_id=location.id
     )
-    for ref, holder in outcome.conflicts.items():
-        note = f"{ref} is held by {holder} already; this one is left out"
-        place = Place(reading.drafts[ref].file) if ref in reading.drafts else Place()
-        reading.problems.append(FoundProblem(Problem("conflict", note, place), ref))
+    _note_conflicts(outcome, reading)
     gone = await _vanished(transaction, location, reading)
     removed = await delete_entities(transaction, gone, actor=actor, source=source)
     outcome.deleted, outcome.seq = removed.deleted, max(outcome.seq, removed.seq)
@@ -70,6 +63,19 @@ async def take_in(
     await transaction.execute(done)
     await _audit(transaction, principal, source, outcome)
     return outcome
+
+
+async def _is_old_news(transaction: Transaction, location: Location, begun: datetime) -> bool:
+    c = LOCATIONS.c
+    newer = select(c.id).where(c.id == location.id, c.read_at > begun)
+    return (await transaction.execute(newer)).one_or_none() is not None
+
+
+def _note_conflicts(outcome: Outcome, reading: Reading) -> None:
+    for ref, holder in outcome.conflicts.items():
+        note = f"{ref} is held by {holder} already; this one is left out"
+        place = Place(reading.drafts[ref].file) if ref in reading.drafts else Place()
+        reading.problems.append(FoundProblem(Problem("conflict", note, place), ref))
 
 
 async def _vanished(transaction: Transaction, location: Location, reading: Reading) -> list[UUID]:

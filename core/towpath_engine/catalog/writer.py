@@ -22,6 +22,7 @@ from towpath_engine.store.database import Transaction
 __all__ = ("Draft", "Outcome", "delete_entities", "put_entities", "serialise")
 
 _LOCK = 0x70_77_70_02
+_Rows = list[dict[str, Any]]
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -86,34 +87,26 @@ async def put_entities(
     Args:
         transaction: the caller's.
         drafts: what is to be there.
-        actor: who writes, for the revisions.
-        source: where it comes from, for the revisions.
-        location_id: the registered location that the drafts were read from, where there is one.
+        actor: who writes.
+        source: where it comes from.
+        location_id: the registered location they were read from, where there is one.
     """
     await serialise(transaction)
     outcome = Outcome()
     known = await _known(transaction, [draft.ref for draft in drafts])
-    fresh: list[dict[str, Any]] = []
-    renewed: list[dict[str, Any]] = []
-    edges: list[dict[str, Any]] = []
+    fresh, renewed, edges = _Rows(), _Rows(), _Rows()
     for draft in drafts:
-        row = _row(draft, location_id)
-        old = known.get(draft.ref)
+        row, old = _row(draft, location_id), known.get(draft.ref)
         if old is not None and old.origin != draft.origin:
             outcome.conflicts[draft.ref] = old.origin
-        elif old is not None and (
-            draft.lacking or (old.hash == row["hash"] and old.file == draft.file)
-        ):
+        elif old is not None and _is_there(draft, row, old):
             outcome.unchanged.append(draft.ref)
         else:
-            uid = old.uid if old is not None else uuid4()
-            row |= {"uid": uid, "revision": old.revision + 1 if old is not None else 1}
+            row["uid"] = old.uid if old is not None else uuid4()
+            row["revision"] = old.revision + 1 if old is not None else 1
             (renewed if old is not None else fresh).append(row)
             (outcome.changed if old is not None else outcome.added).append(draft.ref)
-            edges += [
-                {"origin_uid": uid, "source": r.source, "type": r.type, "target": r.target}
-                for r in sorted(set(draft.relations))
-            ]
+            edges += _edges(row["uid"], draft)
     await _write(transaction, fresh, renewed, edges)
     rows = [_revision(row, "put", actor, source) for row in (*fresh, *renewed)]
     outcome.seq = await _log(transaction, rows)
@@ -150,6 +143,17 @@ async def _known(transaction: Transaction, refs: list[str]) -> Mapping[str, Any]
         c.ref == func.any(refs)
     )
     return {row.ref: row for row in await transaction.execute(query)}
+
+
+def _is_there(draft: Draft, row: Mapping[str, Any], old: Any) -> bool:
+    return draft.lacking or (old.hash == row["hash"] and old.file == draft.file)
+
+
+def _edges(uid: UUID, draft: Draft) -> list[dict[str, Any]]:
+    return [
+        {"origin_uid": uid, "source": r.source, "type": r.type, "target": r.target}
+        for r in sorted(set(draft.relations))
+    ]
 
 
 def _row(draft: Draft, location_id: UUID | None) -> dict[str, Any]:

@@ -81,8 +81,7 @@ class BindingService:
             Invalid: the name is empty, too long, or not printable.
             Forbidden: a policy denies it.
         """
-        if not name.strip() or len(name) > _MAX_NAME or not name.isprintable():
-            raise Invalid(f"A binding needs a name of 1 to {_MAX_NAME} printable characters.")
+        _check_name(name)
         request = Request.of(principal, key, "bind", [str(resource_id), name])
         async with self._database.begin() as transaction:
             row = await resource_row(transaction, principal, resource_id)
@@ -91,26 +90,21 @@ class BindingService:
             if (answer := await recall(transaction, request)) is not None:
                 return msgspec.convert(answer, Accepted)
             row = await resource_row(transaction, principal, resource_id, lock=True)
-            if row["phase"] != "active":
-                raise Conflict(f"{row['entity_ref']} is {row['phase']}, not active.")
-            backend = self._provisioning.provisioner(row["provisioner"])
-            if not isinstance(backend.value, Bindable):
-                raise Conflict(f"{row['offering']} hands out no credentials.")
+            self._check_bindable(row)
             binding_id = new_id()
             title = f"Bind {row['entity_ref']}"
             run_id = await self._run(transaction, principal, "bind", title, binding_id, resource_id)
-            await transaction.execute(
-                insert(BINDINGS).values(
-                    id=binding_id,
-                    resource_id=resource_id,
-                    name=name,
-                    state="pending",
-                    shown=False,
-                    run_id=run_id,
-                    created_by=audit.actor_of(principal),
-                    created_at=now(),
-                )
-            )
+            values = {
+                "id": binding_id,
+                "resource_id": resource_id,
+                "name": name,
+                "state": "pending",
+                "shown": False,
+                "run_id": run_id,
+                "created_by": audit.actor_of(principal),
+                "created_at": now(),
+            }
+            await transaction.execute(insert(BINDINGS).values(**values))
             await audit.record(
                 transaction, principal, "provision:bind", row["entity_ref"], run_id=run_id
             )
@@ -151,26 +145,19 @@ class BindingService:
         """
         await self._check(principal, "provision:reveal", binding_id)
         request = Request.of(principal, key, "reveal", str(binding_id))
-        purpose = credentials_purpose(binding_id)
         async with self._database.begin() as transaction:
             answer = await recall(transaction, request)
             row = await self._row(transaction, principal, binding_id)
             if answer is not None and row["state"] == "active":
-                again: dict[str, str] = self._sealer.open(base64.b64decode(answer), purpose)
-                return again
-            if row["shown"] or row["state"] == "revoked":
-                raise Gone(
-                    "These credentials were shown already, or taken back.",
-                    next="Make a new binding.",
-                )
-            if row["state"] != "active" or row["sealed"] is None:
-                raise Conflict(f"The binding is {row['state']}.", next="Wait for its run to end.")
-            sealed: bytes = row["sealed"]
-            values: dict[str, str] = self._sealer.open(sealed, purpose)
-            change = update(BINDINGS).where(BINDINGS.c.id == binding_id)
-            await transaction.execute(change.values(shown=True, sealed=None))
+                sealed = base64.b64decode(answer)
+            else:
+                sealed = _unseen(row)
+                change = update(BINDINGS).where(BINDINGS.c.id == binding_id)
+                await transaction.execute(change.values(shown=True, sealed=None))
+                await remember(transaction, request, base64.b64encode(sealed).decode())
+            values: dict[str, str] = self._sealer.open(sealed, credentials_purpose(binding_id))
+            # Each showing, also a repeated one.
             await audit.record(transaction, principal, "provision:reveal", str(binding_id))
-            await remember(transaction, request, base64.b64encode(sealed).decode())
         return values
 
     async def delete(
@@ -202,6 +189,13 @@ class BindingService:
             accepted = Accepted(binding_id, run_id)
             await remember(transaction, request, accepted)
         return accepted
+
+    def _check_bindable(self, row: Mapping[Any, Any]) -> None:
+        if row["phase"] != "active":
+            raise Conflict(f"{row['entity_ref']} is {row['phase']}, not active.")
+        backend = self._provisioning.provisioner(row["provisioner"])
+        if not isinstance(backend.value, Bindable):
+            raise Conflict(f"{row['offering']} hands out no credentials.")
 
     async def _run(
         self,
@@ -237,6 +231,23 @@ class BindingService:
             # Whose it is must not be told by which id is missing.
             raise NotFound(f"There is no binding {binding_id}.") from error
         return row
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > _MAX_NAME or not name.isprintable():
+        raise Invalid(f"A binding needs a name of 1 to {_MAX_NAME} printable characters.")
+
+
+def _unseen(row: Mapping[Any, Any]) -> bytes:
+    """The sealed credentials of a binding that nobody has seen yet."""
+    if row["shown"] or row["state"] == "revoked":
+        raise Gone(
+            "These credentials were shown already, or taken back.", next="Make a new binding."
+        )
+    if row["state"] != "active" or row["sealed"] is None:
+        raise Conflict(f"The binding is {row['state']}.", next="Wait for its run to end.")
+    sealed: bytes = row["sealed"]
+    return sealed
 
 
 def _binding(row: Mapping[Any, Any]) -> Binding:

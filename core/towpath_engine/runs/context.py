@@ -133,22 +133,19 @@ class RunContext:
         Raises:
             Cancelled: the run was asked to stop before or during the step.
             TowpathError: the step failed; this is journalled.
-            FenceLost: another worker goes on with the run.
-            DatabaseUnavailable: the result could not be journalled; another attempt does it.
+            FenceLost, DatabaseUnavailable: another attempt goes on with the run.
         """
         before = self._steps.get(key)
-        if before is not None and before.state == "succeeded":
-            return before.output
-        if before is not None and before.state == "failed" and before.error is not None:
-            raise StepFailed(before.error.message, why=before.error.why, next=before.error.next)
+        if before is not None and before.state in ("succeeded", "failed"):
+            return _as_before(before)
         if self.cancelled.is_set():
             raise Cancelled("The run was asked to stop.")
         seq = before.seq if before else len(self._steps) + 1
         step = StepInfo(seq, key, name, "running", before.attempts + 1 if before else 1, None, None)
         await self._write(step)
-        tools = self._tools(key, seq, seconds)
         try:
-            output = self.buffer.plain(await self._try(work, tools, seconds))
+            output = await self._try(work, self._tools(key, seq, seconds), seconds)
+            output = self.buffer.plain(output)
             done = msgspec.structs.replace(step, state="succeeded", output=output)
             await self._write(done, commit)
         except (FenceLost, DatabaseUnavailable):
@@ -263,3 +260,10 @@ class RunContext:
             if commit is not None:
                 await commit(transaction, step.output)
         self._steps[step.key] = step
+
+
+def _as_before(step: StepInfo) -> Any:
+    """What a step came to that was done: its output, or the error that it failed with."""
+    if step.error is not None:
+        raise StepFailed(step.error.message, why=step.error.why, next=step.error.next)
+    return step.output

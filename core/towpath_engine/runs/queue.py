@@ -50,14 +50,12 @@ _ORPHANS = text(
 
 
 class OwnJobs(JobManager):
-    """Jobs of which a worker ends only its own: one that was taken from it meanwhile is not."""
+    """The jobs of a worker; one that was taken away from it meanwhile is not missed at its end."""
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """Take a job that is over off the queue; what became of the run is in the journal."""
         await self.connector.execute_query_async(
-            "DELETE FROM procrastinate_jobs WHERE id = %(id)s AND worker_id = %(worker)s",
-            id=job.id,
-            worker=job.worker_id,
+            "DELETE FROM procrastinate_jobs WHERE id = %(id)s", id=job.id
         )
 
 

@@ -76,24 +76,23 @@ class RunService:
             lock: runs with the same lock are done one after the other.
         """
         run_id = new_id()
-        sealed = self._sealer.seal(dict(secrets), secrets_purpose(run_id)) if secrets else None
-        await transaction.execute(
-            insert(RUNS).values(
-                id=run_id,
-                kind=kind,
-                title=title,
-                state="queued",
-                attempt=0,
-                input=input,
-                principal=msgspec.to_builtins(principal),
-                created_by=audit.actor_of(principal),
-                subject_ref=lock,
-                secrets=sealed,
-                cancel_requested=False,
-                last_event=1,
-                created_at=now(),
-            )
-        )
+        seal = self._sealer.seal
+        row = {
+            "id": run_id,
+            "kind": kind,
+            "title": title,
+            "state": "queued",
+            "attempt": 0,
+            "input": input,
+            "principal": msgspec.to_builtins(principal),
+            "created_by": audit.actor_of(principal),
+            "subject_ref": lock,
+            "secrets": seal(dict(secrets), secrets_purpose(run_id)) if secrets else None,
+            "cancel_requested": False,
+            "last_event": 1,
+            "created_at": now(),
+        }
+        await transaction.execute(insert(RUNS).values(**row))
         await insert_events(transaction, run_id, 1, [Event("state", {"state": "queued"})])
         await enqueue(transaction, run_id, lock)
         return run_id

@@ -133,21 +133,8 @@ class ScaffoldingService:
         self._check_actions(steps)
         self._check_values(spec, values, secrets or {})
         entity_ref = _ref_of(template)
-        await self._policy.check(principal, "scaffold:run", entity_ref, {"values": dict(values)})
-        for step in steps:
-            await self._policy.check(principal, "action:execute", step["action"])
-        input = {
-            "apiVersion": template["apiVersion"],
-            "steps": steps,
-            "output": spec.get("output") or {},
-            "parameters": dict(values),
-            "user": self._user(principal),
-            "templateInfo": {
-                "entityRef": entity_ref,
-                "baseUrl": template["metadata"]["annotations"][MANAGED_BY],
-                "entity": {"metadata": template["metadata"]},
-            },
-        }
+        await self._check_rights(principal, entity_ref, steps, values)
+        input = self._pinned(principal, template, steps, values)
         body = {"ref": entity_ref, "values": dict(values), "secrets": sorted(secrets or {})}
         request = Request.of(principal, key, "scaffold", body)
         async with self._database.begin() as transaction:
@@ -160,6 +147,38 @@ class ScaffoldingService:
             await audit.record(transaction, principal, "scaffold:run", entity_ref, run_id=run_id)
             await remember(transaction, request, str(run_id))
         return run_id
+
+    async def _check_rights(
+        self,
+        principal: Principal,
+        ref: str,
+        steps: Sequence[Mapping[str, Any]],
+        values: Mapping[str, Any],
+    ) -> None:
+        await self._policy.check(principal, "scaffold:run", ref, {"values": dict(values)})
+        for step in steps:
+            await self._policy.check(principal, "action:execute", step["action"])
+
+    def _pinned(
+        self,
+        principal: Principal,
+        template: Mapping[str, Any],
+        steps: Sequence[Mapping[str, Any]],
+        values: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """All that a run needs, so that a change of the template does not reach it."""
+        return {
+            "apiVersion": template["apiVersion"],
+            "steps": steps,
+            "output": template["spec"].get("output") or {},
+            "parameters": dict(values),
+            "user": self._user(principal),
+            "templateInfo": {
+                "entityRef": _ref_of(template),
+                "baseUrl": template["metadata"]["annotations"][MANAGED_BY],
+                "entity": {"metadata": template["metadata"]},
+            },
+        }
 
     def _template(self, ref: str) -> dict[str, Any]:
         name = str(parse_ref(ref, default_kind="template"))
