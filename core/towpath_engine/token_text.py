@@ -7,13 +7,28 @@ from __future__ import annotations
 
 import secrets
 import zlib
+from datetime import datetime
 
-__all__ = ("PREFIX", "checksum", "make_token", "split_token")
+import msgspec
+
+__all__ = ("PREFIX", "NewToken", "checksum", "make_token", "split_token")
 
 PREFIX = "tow_pat_"
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID, _SECRET, _CHECK = 22, 32, 6
+
+
+class NewToken(msgspec.Struct, frozen=True):
+    """A token as it is shown, once."""
+
+    id: str
+    token: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        """Name the token without showing it."""
+        return f"NewToken(id={self.id!r})"
 
 
 def make_token() -> tuple[str, str, str]:

@@ -25,7 +25,7 @@ from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.secrets import Sealer
 from towpath_engine.store.database import Database, Transaction
 from towpath_engine.store.tables import TOKENS
-from towpath_engine.token_text import PREFIX, make_token, split_token
+from towpath_engine.token_text import PREFIX, NewToken, make_token, split_token
 
 __all__ = ("ISSUER", "PREFIX", "NewToken", "TokenInfo", "TokenService")
 
@@ -37,18 +37,6 @@ MAX_NAME = 100
 _REMEMBER_SECONDS = 5.0
 _PURPOSE = "tokens.create"
 _REMEMBER_MOST = 10_000
-
-
-class NewToken(msgspec.Struct, frozen=True):
-    """A token as it is shown, once."""
-
-    id: str
-    token: str
-    expires_at: datetime
-
-    def __repr__(self) -> str:
-        """Name the token without showing it."""
-        return f"NewToken(id={self.id!r})"
 
 
 class TokenInfo(msgspec.Struct, frozen=True):
@@ -109,7 +97,7 @@ class TokenService:
         async with self._database.begin() as transaction:
             if (made := self._opened(await recall(transaction, request))) is not None:
                 return made
-            token = await self._insert(transaction, principal, name, scopes, days, principal)
+            token = await self._insert(transaction, principal, name, scopes, days)
             await remember(transaction, request, self._sealed(token))
             detail = {"name": name, "scopes": list(scopes)}
             await audit.record(transaction, principal, "tokens:create", token.id, detail=detail)
@@ -228,7 +216,7 @@ class TokenService:
             entity_ref="user:default/admin",
             scopes=frozenset({"platform:admin"}),
         )
-        token = await self._insert(transaction, admin, name, ["platform:admin"], days, admin)
+        token = await self._insert(transaction, admin, name, ["platform:admin"], days)
         await audit.record(transaction, admin, "tokens:create", token.id, detail={"name": name})
         return token
 
@@ -239,7 +227,6 @@ class TokenService:
         name: str,
         scopes: Sequence[str],
         days: int,
-        creator: Principal,
     ) -> NewToken:
         token_id, secret, text = make_token()
         moment = now()
@@ -255,7 +242,7 @@ class TokenService:
                 entity_ref=owner.entity_ref,
                 groups=sorted(owner.groups),
                 scopes=sorted(set(scopes)),
-                created_by=audit.actor_of(creator),
+                created_by=audit.actor_of(owner),
                 created_at=moment,
                 expires_at=expires,
             )

@@ -67,7 +67,7 @@ Name = Annotated[str, PathParameter(description="Name of an entity, without case
 Reading = Literal["text", "number", "list"]
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
-_MOST_REMEMBERED = 2048
+_MOST_REMEMBERED = 1024
 
 
 class Accepted:
@@ -76,7 +76,7 @@ class Accepted:
     def __init__(self, kinds: Mapping[str, Reading]) -> None:
         self._kinds = dict(kinds)
         # The same few queries come again and again; parsing them is most of a read's work.
-        self._check_known = lru_cache(maxsize=512)(self._check)
+        self._check_known = lru_cache(maxsize=128)(self._check)
 
     def check(self, query: bytes) -> None:
         """See that a query string, as sent, has nothing that would be without effect.

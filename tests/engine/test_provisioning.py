@@ -632,6 +632,26 @@ class TestBindings:
         with pytest.raises(Gone):
             await yard.bindings.reveal(ADMIN, binding)
 
+    async def test_an_answer_that_was_lost_on_its_way_can_be_had_again_with_its_key(self, yard):
+        async with yard.working():
+            binding = await yard.bound(await yard.made())
+            shown = await asyncio.gather(
+                *(yard.bindings.reveal(ADA, binding, key="k") for _ in range(4))
+            )
+            assert len({values["password"] for values in shown}) == 1
+            for key in (None, "other"):
+                with pytest.raises(Gone):
+                    await yard.bindings.reveal(ADA, binding, key=key)
+            with pytest.raises(NotFound):
+                await yard.bindings.reveal(BOB, binding, key="k")
+            reveals = [r for r in await yard.rows(AUDIT) if r["action"] == "provision:reveal"]
+            assert len(reveals) == 4
+            for canary in CANARIES:
+                assert canary not in await yard.dump()
+            await yard.done(await yard.bindings.delete(ADA, binding))
+        with pytest.raises(Gone):
+            await yard.bindings.reveal(ADA, binding, key="k")
+
     async def test_nothing_secret_is_at_rest(self, yard):
         """Raw bytes of all tables are searched, with the values still to be had."""
         async with yard.working():

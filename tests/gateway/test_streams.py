@@ -157,12 +157,13 @@ async def test_a_stream_ends_with_its_token(here: Here, monkeypatch: pytest.Monk
 async def test_streams_end_when_the_platform_stops(here: Here) -> None:
     run_id = await here.run()
     async with here.client() as client, streams(client, run_id, 10) as opened:
-        readers = [asyncio.create_task(answer.aread()) for answer in opened]
-        await until(lambda: here.followers == 10)
+        chunks = [answer.aiter_bytes() for answer in opened]
+        first = [await anext(chunk) for chunk in chunks]
+        assert all(text.startswith(b"id: 1\nevent: state\n") for text in first)
         here.stop()
         async with asyncio.timeout(5):
-            texts = await asyncio.gather(*readers)
-    assert all(b"event: state" in text and b"event: done" not in text for text in texts)
+            rest = [[text async for text in chunk] for chunk in chunks]
+    assert not any(b"event: done" in text for texts in rest for text in texts)
     await until(lambda: here.followers == 0)
 
 

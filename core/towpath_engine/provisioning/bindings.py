@@ -91,9 +91,10 @@ class BindingService:
                 return msgspec.convert(answer, Accepted)
             row = await resource_row(transaction, principal, resource_id, lock=True)
             self._check_bindable(row)
-            binding_id = new_id()
-            title = f"Bind {row['entity_ref']}"
-            run_id = await self._run(transaction, principal, "bind", title, binding_id, resource_id)
+            ref, binding_id = row["entity_ref"], new_id()
+            run_id = await self._run(
+                transaction, principal, "bind", f"Bind {ref}", binding_id, resource_id
+            )
             values = {
                 "id": binding_id,
                 "resource_id": resource_id,
@@ -105,9 +106,7 @@ class BindingService:
                 "created_at": now(),
             }
             await transaction.execute(insert(BINDINGS).values(**values))
-            await audit.record(
-                transaction, principal, "provision:bind", row["entity_ref"], run_id=run_id
-            )
+            await audit.record(transaction, principal, "provision:bind", ref, run_id=run_id)
             accepted = Accepted(binding_id, run_id)
             await remember(transaction, request, accepted)
         return accepted

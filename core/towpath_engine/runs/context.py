@@ -144,16 +144,15 @@ class RunContext:
         step = StepInfo(seq, key, name, "running", before.attempts + 1 if before else 1, None, None)
         await self._write(step)
         try:
-            output = await self._try(work, self._tools(key, seq, seconds), seconds)
-            output = self.buffer.plain(output)
-            done = msgspec.structs.replace(step, state="succeeded", output=output)
+            found = await self._try(work, self._tools(key, seq, seconds), seconds)
+            done = msgspec.structs.replace(step, state="succeeded", output=self.buffer.plain(found))
             await self._write(done, commit)
         except (FenceLost, DatabaseUnavailable):
             raise
         except Exception as error:
             await self._fail(step, error)
             raise
-        return output
+        return done.output
 
     async def skip(self, key: str, name: str) -> None:
         """Journal a step that is not done because its condition does not hold."""

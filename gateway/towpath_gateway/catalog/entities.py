@@ -49,6 +49,33 @@ Filters = Annotated[
 Fields = Annotated[
     list[str] | None, QueryParameter(description="Only these dotted paths; a comma list.")
 ]
+PageLimit = Annotated[int, QueryParameter(ge=0, description="How many at the most; 0 only counts.")]
+Offset = Annotated[int, QueryParameter(ge=0, description="How many to pass over.")]
+OrderField = Annotated[
+    list[str] | None,
+    QueryParameter(name="orderField", description="`field,asc` or `field,desc`."),
+]
+Place = Annotated[
+    str | None,
+    QueryParameter(
+        name="cursor", description="Out of `pageInfo`; then only fields and limit count."
+    ),
+]
+Counting = Annotated[
+    Literal["include", "exclude"],
+    QueryParameter(name="totalItems", description="Whether to count all that match."),
+]
+Term = Annotated[
+    str,
+    QueryParameter(name="fullTextFilterTerm", description="Part of a value, without case."),
+]
+TermFields = Annotated[
+    list[str] | None,
+    QueryParameter(
+        name="fullTextFilterFields",
+        description="Where to look for the term; default the field of the order.",
+    ),
+]
 Uid = Annotated[str, PathParameter(description="`metadata.uid` of an entity.")]
 
 
@@ -99,33 +126,13 @@ class EntityController(Controller):
         request: Ask,
         filters: Filters = None,
         fields: Fields = None,
-        limit: Annotated[
-            int, QueryParameter(ge=0, description="How many at the most; 0 only counts.")
-        ] = 200,
-        offset: Annotated[int, QueryParameter(ge=0, description="How many to pass over.")] = 0,
-        order_field: Annotated[
-            list[str] | None,
-            QueryParameter(name="orderField", description="`field,asc` or `field,desc`."),
-        ] = None,
-        cursor: Annotated[
-            str | None,
-            QueryParameter(description="Out of `pageInfo`; then only fields and limit count."),
-        ] = None,
-        total_items: Annotated[
-            Literal["include", "exclude"],
-            QueryParameter(name="totalItems", description="Whether to count all that match."),
-        ] = "include",
-        term: Annotated[
-            str,
-            QueryParameter(name="fullTextFilterTerm", description="Part of a value, without case."),
-        ] = "",
-        term_fields: Annotated[
-            list[str] | None,
-            QueryParameter(
-                name="fullTextFilterFields",
-                description="Where to look for the term; default the field of the order.",
-            ),
-        ] = None,
+        limit: PageLimit = 200,
+        offset: Offset = 0,
+        order_field: OrderField = None,
+        cursor: Place = None,
+        total_items: Counting = "include",
+        term: Term = "",
+        term_fields: TermFields = None,
     ) -> Answer:
         """A page of entities, with cursors both ways. The cursor is good for its asker only."""
         orders = [read_order(text, ",", field_first=True) for text in order_field or ()]
