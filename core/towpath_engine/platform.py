@@ -36,7 +36,7 @@ from towpath_engine.store.database import Database, Listener
 from towpath_engine.store.migrate import migrate
 from towpath_engine.tokens import TokenService
 
-__all__ = ("Platform", "Readiness", "open_platform")
+__all__ = ("Platform", "Readiness", "assemble", "open_platform")
 
 log = structlog.get_logger(__name__)
 
@@ -137,18 +137,43 @@ async def open_platform(settings: EngineSettings, *, index: bool = True) -> Asyn
         for plugin in host.describe():
             if plugin.state not in ("active", "disabled"):
                 log.warning("plugin.not_active", plugin=plugin.name, why=plugin.why)
-        database = Database(url)
-        stack.push_async_callback(database.close)
-        memory = CatalogIndex()
-        feed = CatalogFeed(database, memory) if index else NoIndex()
-        platform = Platform(settings, database, host, sealer, memory, feed)
-        if isinstance(feed, CatalogFeed):
-            await feed.load()
-            handlers = {CATALOG_CHANNEL: feed.on_notify, RUNS_CHANNEL: platform.runs.on_notify}
-            platform.listener = Listener(database.url, handlers)
-            stack.push_async_callback(platform.listener.stop)
-            await platform.listener.start()
+        database = await stack.enter_async_context(Database(url))
+        making = assemble(settings, database, host, sealer, index=index)
+        yield await stack.enter_async_context(making)
+
+
+@asynccontextmanager
+async def assemble(
+    settings: EngineSettings,
+    database: Database,
+    host: PluginHost,
+    sealer: Sealer,
+    *,
+    index: bool = True,
+) -> AsyncIterator[Platform]:
+    """A platform over parts that are there already; they stay open when the block ends.
+
+    Args:
+        settings: the configuration.
+        database: with its schema up to date.
+        host: with its plugins loaded.
+        sealer: opens what was sealed before.
+        index: keep the catalog in memory, and current.
+    """
+    memory = CatalogIndex()
+    if not index:
+        yield Platform(settings, database, host, sealer, memory, NoIndex())
+        return
+    feed = CatalogFeed(database, memory)
+    platform = Platform(settings, database, host, sealer, memory, feed)
+    await feed.load()
+    handlers = {CATALOG_CHANNEL: feed.on_notify, RUNS_CHANNEL: platform.runs.on_notify}
+    platform.listener = Listener(database.url, handlers)
+    try:
+        await platform.listener.start()
         yield platform
+    finally:
+        await platform.listener.stop()
 
 
 def _sealer(settings: EngineSettings) -> Sealer:

@@ -20,9 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from towpath_core.errors import SettingsError
 from towpath_core.plugins import PluginConfig
+from towpath_engine.store.database import driver_url
 
 __all__ = ("EngineSettings", "load_settings")
 
@@ -64,7 +67,8 @@ def load_settings(
         roots: catalog roots on top of the configured ones.
 
     Raises:
-        SettingsError: a setting is wrong; says which, and what would be right.
+        SettingsError: a setting is wrong; says which, and what would be right. The text of an
+            address, which holds a password, is never in it.
     """
     env = os.environ if environ is None else environ
     home = _home(env)
@@ -81,11 +85,28 @@ def load_settings(
     resolved = tuple(dict.fromkeys(root.resolve() for root in every))
     return EngineSettings(
         home=home,
-        database_url=env.get("TOWPATH_DATABASE_URL") or None,
+        database_url=_database_url(env),
         secret_key=env.get("TOWPATH_SECRET_KEY") or None,
         catalog_roots=resolved,
         plugins=_plugins(table, file, env, home, resolved),
     )
+
+
+def _database_url(env: Mapping[str, str]) -> str | None:
+    url = env.get("TOWPATH_DATABASE_URL")
+    if not url:
+        return None
+    driver_url(url)
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # The library's own text quotes the address, and with it the password.
+        raise SettingsError(
+            "TOWPATH_DATABASE_URL cannot be read.",
+            next="Write postgresql://user:password@host:5432/database; encode / : @ as %2F "
+            "%3A %40.",
+        ) from None
+    return url
 
 
 def _home(env: Mapping[str, str]) -> Path:

@@ -44,8 +44,8 @@ def up(
     Example: towpath up --root ~/catalogs
     """
     _logs(log_level)
+    from towpath_engine.settings import load_settings
     from towpath_gateway.serve import DEMO_FOLDER
-    from towpath_gateway.settings import read_settings
     from towpath_gateway.supervisor import Supervisor, default_roots
 
     async def run() -> None:
@@ -54,7 +54,7 @@ def up(
 
         usual = default_roots(DEMO_FOLDER, Path.cwd(), Path.home())
         roots = [one for one in usual if demo or one != DEMO_FOLDER]
-        settings = read_settings([*roots, *(root or ())])
+        settings = load_settings(roots=[*roots, *(root or ())])
         number = free_port(host, port)
         supervisor = Supervisor(
             settings, host=host, port=number, workers=workers, log_level=log_level
@@ -78,11 +78,11 @@ def serve(
     Example: TOWPATH_DATABASE_URL=postgresql://... towpath serve --host 0.0.0.0
     """
     _logs(log_level)
+    from towpath_engine.settings import load_settings
     from towpath_gateway.serve import serve as serve_gateway
-    from towpath_gateway.settings import read_settings
 
     async def run() -> None:
-        await serve_gateway(read_settings(root or ()), host, port)
+        await serve_gateway(load_settings(roots=root or ()), host, port)
 
     _run(run())
 
@@ -100,11 +100,11 @@ def worker(
     Example: towpath worker --concurrency 16 --root /srv/catalog
     """
     _logs(log_level)
+    from towpath_engine.settings import load_settings
     from towpath_gateway.serve import work
-    from towpath_gateway.settings import read_settings
 
     async def run() -> None:
-        await work(read_settings(root or ()), concurrency)
+        await work(load_settings(roots=root or ()), concurrency)
 
     _run(run())
 
@@ -121,19 +121,18 @@ def token(
 
     async def run() -> None:
         from towpath_engine.servers import Servers
+        from towpath_engine.settings import load_settings
         from towpath_engine.store.database import Database
         from towpath_engine.store.migrate import migrate
         from towpath_engine.tokens import TokenService
-        from towpath_gateway.settings import read_settings
 
         servers = Servers()
-        settings = await servers.start(read_settings())
+        settings = await servers.start(load_settings())
         url = settings.database_url or ""
         try:
             await asyncio.to_thread(migrate, url)
-            database = Database(url, pool_size=1)
-            made = await TokenService(database).recover(days=days)
-            await database.close()
+            async with Database(url, pool_size=1) as database:
+                made = await TokenService(database).recover(days=days)
             typer.echo(made.token)
         finally:
             await servers.stop()

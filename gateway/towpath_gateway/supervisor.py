@@ -92,12 +92,9 @@ class Supervisor:
         except BaseExceptionGroup as failed:
             # The first tells the cause; the others were stopped because of it.
             raise failed.exceptions[0] from failed
-        database = Database(url, pool_size=1)
-        try:
+        async with Database(url, pool_size=1) as database:
             # Last, so that it is shown: a start that failed must not have used it up.
             token = await TokenService(database).bootstrap()
-        finally:
-            await database.close()
         return Up(self._children[0].ready, token)
 
     async def _watch(self) -> None:

@@ -33,16 +33,12 @@ from towpath_core.provisioning import (
     Size,
 )
 from towpath_core.runs import RUN_ENDED, StepTools
-from towpath_engine.catalog.feed import CHANNEL as CATALOG_CHANNEL
-from towpath_engine.catalog.feed import CatalogFeed
-from towpath_engine.catalog.index import CatalogIndex
-from towpath_engine.platform import Platform
-from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
+from towpath_engine.platform import Platform, assemble
 from towpath_engine.runs.records import RunInfo
 from towpath_engine.runs.worker import RunWorker, WorkerTimes
 from towpath_engine.secrets import Sealer
 from towpath_engine.settings import EngineSettings
-from towpath_engine.store.database import Database, Listener
+from towpath_engine.store.database import Database
 
 FAST = WorkerTimes(heartbeat=0.1, stalled=1.0, sweep=0.1, grace=5.0, poll=0.05, retry=0.01)
 SEALER = Sealer(bytes(range(32)))
@@ -251,18 +247,9 @@ async def platform_of(host: PluginHost, url: str, home: Path) -> AsyncIterator[P
     """A platform over a migrated database, as `open_platform` makes one."""
     async with AsyncExitStack() as stack:
         stack.callback(host.close)
-        database = Database(url, pool_size=5)
-        stack.push_async_callback(database.close)
-        index = CatalogIndex()
-        feed = CatalogFeed(database, index)
+        database = await stack.enter_async_context(Database(url, pool_size=5))
         settings = EngineSettings(home=home, database_url=url)
-        platform = Platform(settings, database, host, SEALER, index, feed)
-        await feed.load()
-        handlers = {CATALOG_CHANNEL: feed.on_notify, RUNS_CHANNEL: platform.runs.on_notify}
-        platform.listener = Listener(database.url, handlers)
-        stack.push_async_callback(platform.listener.stop)
-        await platform.listener.start()
-        yield platform
+        yield await stack.enter_async_context(assemble(settings, database, host, SEALER))
 
 
 @asynccontextmanager

@@ -65,7 +65,8 @@ def said(report):
 
 async def rows(platform, table):
     async with platform.database.begin() as transaction:
-        return (await transaction.execute(select(table))).mappings().all()
+        query = select(table).order_by(*table.primary_key)
+        return (await transaction.execute(query)).mappings().all()
 
 
 async def test_what_was_registered_is_readable_at_once(platform, source):

@@ -96,7 +96,8 @@ class Yard:
 
     async def rows(self, table):
         async with self.platform.database.begin() as transaction:
-            return (await transaction.execute(select(table))).mappings().all()
+            query = select(table).order_by(*table.primary_key)
+            return (await transaction.execute(query)).mappings().all()
 
     async def entity(self, ref):
         await self.platform.feed.catch_up()

@@ -86,7 +86,8 @@ class Room:
 
     async def rows(self, table):
         async with self.database.begin() as transaction:
-            return (await transaction.execute(select(table))).mappings().all()
+            query = select(table).order_by(*table.primary_key)
+            return (await transaction.execute(query)).mappings().all()
 
     async def jobs(self):
         async with self.database.begin() as transaction:
