@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from towpath_core.entities import Entity, Relation
 from towpath_engine.catalog.feed import CHANNEL, CatalogFeed
 from towpath_engine.catalog.index import CatalogIndex
-from towpath_engine.catalog.tables import ENTITIES, RELATIONS, REVISIONS
+from towpath_engine.catalog.tables import ENTITIES, REVISIONS
 from towpath_engine.catalog.writer import Draft, delete_entities, put_entities
 from towpath_engine.store.database import Database, Listener
 
@@ -208,9 +208,9 @@ class TestWriter:
         changed = await put(database, draft("a", relations=[two, two]))
         assert changed.changed == ["component:default/a"]
         async with database.begin() as transaction:
-            (edge,) = (await transaction.execute(select(RELATIONS))).all()
             (row,) = (await transaction.execute(select(ENTITIES))).all()
-        assert edge.target == "group:default/two"
+        edge = ["component:default/a", "ownedBy", "group:default/two"]
+        assert json.loads(row.edges) == [edge]
         assert row.revision == 2
 
     async def test_a_reference_stays_with_its_first_holder(self, database):

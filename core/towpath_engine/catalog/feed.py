@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
 import structlog
 from sqlalchemy import func, select
 
 from towpath_core.errors import Unavailable
 from towpath_engine.catalog.index import CatalogIndex, StoredEntity
-from towpath_engine.catalog.tables import ENTITIES, RELATIONS, REVISIONS
+from towpath_engine.catalog.tables import ENTITIES, REVISIONS
 from towpath_engine.store.database import Database, Transaction
 
 __all__ = ("CHANNEL", "CatalogFeed", "Follower", "NoIndex")
@@ -27,6 +28,7 @@ CHANNEL = "towpath_catalog"
 log = structlog.get_logger(__name__)
 
 _BATCH = 2000
+_EDGES = msgspec.json.Decoder(tuple[tuple[str, str, str], ...])
 
 
 class Follower(Protocol):
@@ -104,16 +106,11 @@ class CatalogFeed:
 
 
 async def _read(transaction: Transaction, uids: Iterable[UUID] | None) -> Sequence[StoredEntity]:
-    entities = select(ENTITIES.c.uid, ENTITIES.c.ref, ENTITIES.c.body).order_by(ENTITIES.c.uid)
-    edges = select(RELATIONS)
+    c = ENTITIES.c
+    query = select(c.uid, c.ref, c.body, c.edges).order_by(c.uid)
     if uids is not None:
-        chosen = list(uids)
-        entities = entities.where(ENTITIES.c.uid == func.any(chosen))
-        edges = edges.where(RELATIONS.c.origin_uid == func.any(chosen))
-    relations: dict[UUID, list[tuple[str, str, str]]] = {}
-    for row in await transaction.execute(edges):
-        relations.setdefault(row.origin_uid, []).append((row.source, row.type, row.target))
+        query = query.where(c.uid == func.any(list(uids)))
     return [
-        StoredEntity(str(row.uid), row.ref, row.body, tuple(relations.get(row.uid, ())))
-        for row in await transaction.execute(entities)
+        StoredEntity(str(row.uid), row.ref, row.body, _EDGES.decode(row.edges))
+        for row in await transaction.execute(query)
     ]
