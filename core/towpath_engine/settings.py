@@ -7,8 +7,9 @@
     TOWPATH_CATALOG_ROOTS  folders that file locations are read from, separated as in PATH
     TOWPATH_PLUGINS        names of plugins to load, separated by commas; default all
 
-The file has tables `[catalog] roots`, `[plugins] disable`, and `[plugins.<name>]` with a plugin's
-own settings; anything else in it is refused, because it is a slip. The environment wins over it.
+The file has tables `[catalog] roots, history_days`, `[plugins] disable`, and `[plugins.<name>]`
+with a plugin's own settings; anything else in it is refused, because it is a slip. The environment
+wins over it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from towpath_engine.store.database import driver_url
 
 __all__ = ("EngineSettings", "load_settings")
 
+_MOST_DAYS = 36_500
+
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine is started with. Shows no secret in its repr.
@@ -39,6 +42,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         secret_key: sealing key in base64, or None for the file in `home`.
         catalog_roots: folders that file locations may be read from.
         plugins: which plugins, with their settings.
+        history_days: how long the catalog remembers what entities were.
     """
 
     home: Path
@@ -46,6 +50,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str | None = None
     catalog_roots: tuple[Path, ...] = ()
     plugins: PluginConfig = PluginConfig()
+    history_days: int = 365
 
     @property
     def embedded(self) -> bool:
@@ -76,7 +81,7 @@ def load_settings(
     table = _read(file, required=bool(env.get("TOWPATH_CONFIG")))
     _check_names(table, ("catalog", "plugins"), "", file)
     catalog = _table(table, "catalog", file)
-    _check_names(catalog, ("roots",), "catalog.", file)
+    _check_names(catalog, ("roots", "history_days"), "catalog.", file)
     written = env.get("TOWPATH_CATALOG_ROOTS")
     configured = written.split(os.pathsep) if written else catalog.get("roots", [])
     if not isinstance(configured, list) or not all(isinstance(r, str) for r in configured):
@@ -89,7 +94,17 @@ def load_settings(
         secret_key=env.get("TOWPATH_SECRET_KEY") or None,
         catalog_roots=resolved,
         plugins=_plugins(table, file, env, home, resolved),
+        history_days=_days(catalog, file),
     )
+
+
+def _days(catalog: Mapping[str, Any], file: Path) -> int:
+    days = catalog.get("history_days", 365)
+    if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= _MOST_DAYS:
+        raise SettingsError(
+            f"{file}: catalog.history_days must be a whole number, 1 to {_MOST_DAYS}."
+        )
+    return days
 
 
 def _database_url(env: Mapping[str, str]) -> str | None:
