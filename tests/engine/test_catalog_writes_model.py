@@ -1,4 +1,4 @@
-"""Any sequence of writes against a model: history without gaps, as-of reads, and replayed watches."""
+"""Any sequence of writes against a model: history, reads as of a time, and replayed watches."""
 
 from __future__ import annotations
 
@@ -213,6 +213,6 @@ def test_writes_history_and_watches_agree_with_a_model(engine_url, tmp_path):
     run_machine(
         Writes,
         settings=settings(
-            max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=checks
+            max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=checks
         ),
     )

@@ -161,9 +161,7 @@ async def _live(
 async def _stating(transaction: Transaction, seq: int) -> Sequence[Any]:
     c = REVISIONS.c
     last = select(func.max(c.seq)).where(c.seq <= seq).group_by(c.ref)
-    query = select(c.action, c.edges).where(
-        c.seq.in_(last), c.edges.is_not(None), c.edges != "[]"
-    )
+    query = select(c.action, c.edges).where(c.seq.in_(last), c.edges.is_not(None), c.edges != "[]")
     return (await transaction.execute(query)).all()
 
 
