@@ -20,7 +20,6 @@ from towpath_engine.platform import Platform, assemble
 from towpath_engine.secrets import Sealer
 from towpath_engine.settings import EngineSettings
 from towpath_engine.store.database import Database
-from towpath_engine.store.migrate import migrate
 from towpath_gateway.app import create_app
 from towpath_gateway.serve import free_port, listening
 
@@ -92,7 +91,6 @@ class Gateway:
 @asynccontextmanager
 async def serving(url: str, home: Path, *plugins: Any) -> AsyncIterator[Gateway]:
     """A gateway with Backstage's kinds, files of `home`, and plugins of the test's own."""
-    await asyncio.to_thread(migrate, url)
     settings = {"backstage": {"roots": [str(home)]}}
     config = PluginConfig(only=("backstage",), settings=settings, strict=True)
     host = PluginHost.load(config, extra={f"own-{n}": p for n, p in enumerate(plugins)})

@@ -28,8 +28,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def here(database_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with serving(database_url, tmp_path) as gateway:
+async def here(migrated_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with serving(migrated_url, tmp_path) as gateway:
         yield gateway
 
 
@@ -267,8 +267,8 @@ async def test_who_may_not_write_may_not(here: Gateway) -> None:
         assert (await nobody.put(address("pay"), json={})).status_code == 401
 
 
-async def test_ownership_needs_both_owners(database_url: str, tmp_path: Path) -> None:
-    async with serving(database_url, tmp_path, OwnersPlugin()) as here:
+async def test_ownership_needs_both_owners(migrated_url: str, tmp_path: Path) -> None:
+    async with serving(migrated_url, tmp_path, OwnersPlugin()) as here:
         tolls = await here.client("ada", groups=["group:default/tolls"])
         gates = await here.client("bob", groups=["group:default/gates"])
         both = await here.client("eve", groups=["group:default/gates", "group:default/tolls"])
