@@ -12,6 +12,7 @@ from litestar.params import QueryParameter
 from towpath_core.errors import Invalid, NotFound
 from towpath_core.refs import EntityRef
 from towpath_engine.catalog.preconditions import entity_tag, whole_tag
+from towpath_engine.clock import now
 from towpath_gateway.answer import Answer, reply
 from towpath_gateway.ask import Ask
 from towpath_gateway.catalog import operations_writes as op
@@ -27,12 +28,10 @@ __all__ = ("DeclaredController", "read_time")
 AsOf = Annotated[
     str | None,
     QueryParameter(
-        name="as_of", format="date-time", description="Answer as it was at this time (RFC 3339)."
+        name="as_of",
+        format="date-time",
+        description="As it was at this time (RFC 3339); default now.",
     ),
-]
-Then = Annotated[
-    str,
-    QueryParameter(name="as_of", format="date-time", description="The time (RFC 3339)."),
 ]
 
 
@@ -64,15 +63,14 @@ class DeclaredController(Controller):
     async def past(
         self,
         request: Ask,
-        as_of: Then,
+        as_of: AsOf = None,
         kind: Annotated[str | None, QueryParameter(description="Only of this kind.")] = None,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Answer:
         """Entities as they were at a time, with the relations of then, ordered by reference."""
-        found = await request.platform.past.list(
-            read_time(as_of), kind=kind, after=cursor or "", limit=limit + 1
-        )
+        at = read_time(as_of) if as_of is not None else now()
+        found = await request.platform.past.list(at, kind=kind, after=cursor or "", limit=limit + 1)
         shown = [msgspec.json.decode(one.final, type=EntityWire) for one in found[:limit]]
         return reply(PastEntitiesWire(shown, found[limit - 1].ref if len(found) > limit else None))
 

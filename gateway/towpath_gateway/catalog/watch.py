@@ -25,6 +25,7 @@ BEAT_SECONDS = 15.0
 """How often a silent watcher gets a bookmark or a sign of life."""
 
 _MOST_FILTERS = 100
+_NO_KIND = ""
 
 
 class WatchController(Controller):
@@ -73,7 +74,7 @@ def _of_kind(group: Mapping[str, Sequence[str | None]], kind: str) -> dict[str, 
     """A group of conditions, and a kind on top; nothing passes where they contradict each other."""
     asked = group.get("kind", (None,))
     agrees = None in asked or kind in asked
-    return {**group, "kind": [kind] if agrees else []}
+    return {**group, "kind": [kind if agrees else _NO_KIND]}
 
 
 async def _frames(watch: Watch) -> AsyncGenerator[bytes, None]:
