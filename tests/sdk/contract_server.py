@@ -123,12 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("connection", "close")
         self.end_headers()
         self.close_connection = True
-        count = 0
-        for text in contract_writes.frames(platform, request):
+        for count, text in enumerate(contract_writes.frames(platform, request)):
             if fault and count >= fault.events:
                 raise Dropped
             self.wfile.write(text.encode())
-            count += 1
 
     def stream(self, platform: Platform, request: Request) -> None:
         with platform.lock:

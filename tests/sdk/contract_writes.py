@@ -213,7 +213,8 @@ def frames(platform: Platform, request: Request) -> Iterator[str]:
     yield ": alive\n\n"
     while not platform.closing:
         with platform.changed:
-            if not platform.changed.wait_for(lambda: len(platform.changes) > sent, 0.05):
+            if len(platform.changes) <= sent:
+                platform.changed.wait(0.05)
                 continue
             fresh = platform.changes[sent:]
         for one in fresh:

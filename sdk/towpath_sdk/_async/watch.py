@@ -26,7 +26,8 @@ async def watch(
     """Yield events for ever, each once and in order.
 
     A lost connection is taken up after the last event; attempts are counted anew with each event
-    that comes, and after a connection that stood for a while. A list that was cut before its bookmark begins anew.
+    that comes, and after a connection that stood for a while. A list that was cut before its
+    bookmark begins anew.
 
     Args:
         link: the connection to the platform.
