@@ -121,7 +121,7 @@ def watch(
 def _line(event: EntityEvent) -> str:
     number = f" #{event.seq}" if event.seq is not None else ""
     by = f" by {event.actor}" if event.actor else ""
-    return line(f"{event.type:<6} {event.entity_ref}{number}{by}")
+    return line(f"{event.type} {event.entity_ref}{number}{by}")
 
 
 def _told(differences: tuple[FieldDifference, ...] | None) -> str | None:
