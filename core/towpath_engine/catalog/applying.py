@@ -6,6 +6,7 @@ as it holds entities.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -103,7 +104,8 @@ class Sets:
             statements += await self._read(file)
         if len(statements) > _MOST:
             raise LimitExceeded(f"A set has at most {_MOST} entities.")
-        ones = stated(statements)
+        # A large set must not hold up the event loop.
+        ones = await asyncio.to_thread(stated, statements)
         refs = tuple(one.ref for one in ones)
         there = await self._changes.there(Wish("", origin, origin, removes=refs))
         drafts = await drafts_of(self._kinds, ones, there, origin)

@@ -25,7 +25,9 @@ log = structlog.get_logger(__name__)
 
 _LOCK = 0x70_77_70_03
 _BATCH = 2000
-_HOURS = 6
+_FIRST = 60.0
+"""Seconds after the start: there is enough to do then."""
+_EVERY = 6 * 3600.0
 
 
 class Pruner:
@@ -42,13 +44,14 @@ class Pruner:
 
     async def run(self) -> None:
         """Prune now and then, until cancelled; what fails is tried again the next time."""
+        await asyncio.sleep(_FIRST)
         while True:
             try:
                 if count := await self.prune():
                     log.info("history.pruned", revisions=count, days=self._days)
             except TowpathError as error:
                 log.warning("history.not_pruned", code=error.code, what=error.what)
-            await asyncio.sleep(_HOURS * 3600)
+            await asyncio.sleep(_EVERY)
 
     async def prune(self, *, moment: datetime | None = None) -> int:
         """Forget what is too old, and how much that was. Processes do it one at a time.

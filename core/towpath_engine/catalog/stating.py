@@ -6,6 +6,7 @@ sets what the catalog gives. Writes nothing.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from towpath_engine.catalog.judging import (
     MANAGED_BY,
     MANAGED_BY_ORIGIN,
     KindJudge,
+    Verdict,
     entity_of,
     json_of,
 )
@@ -31,6 +33,7 @@ GIVEN_ANNOTATIONS = (MANAGED_BY, MANAGED_BY_ORIGIN, "backstage.io/orphan")
 
 _GIVEN = ("relations", "status")
 _MAX_BODY = 4 * 1024 * 1024
+_MANY = 50
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -116,6 +119,19 @@ async def drafts_of(
     """
     final = [_for(one.entity, origin) for one in entities]
     verdicts = await kinds.judge(final)
+    making = (entities, final, verdicts, there, origin)
+    if len(entities) < _MANY:
+        return _drafts(*making)
+    return await asyncio.to_thread(_drafts, *making)
+
+
+def _drafts(
+    entities: Sequence[Stated],
+    final: Sequence[Entity],
+    verdicts: Sequence[Verdict],
+    there: Mapping[str, Standing],
+    origin: str,
+) -> list[Draft]:
     drafts: list[Draft] = []
     problems: list[Problem] = []
     for one, entity, verdict in zip(entities, final, verdicts, strict=True):

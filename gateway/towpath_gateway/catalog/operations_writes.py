@@ -21,6 +21,7 @@ from towpath_gateway.catalog.wire_writes import (
     EntitySetWire,
     HeldElsewhereWire,
     RemovedEntityWire,
+    RemovedSetWire,
 )
 from towpath_gateway.openapi.operation import IF_MATCH, IF_NONE_MATCH, Given, Operation
 from towpath_gateway.wire import Page
@@ -194,6 +195,12 @@ GET_SET = Operation(
 REMOVE_SET = Operation(
     id="removeSet",
     summary="Remove a set of entities",
-    gives=(Given(type=Page[str], example=Page([_REF]), description="What was removed with it."),),
+    gives=(
+        Given(
+            type=RemovedSetWire,
+            example=RemovedSetWire(_ID, [_REF]),
+            description="What was removed with it.",
+        ),
+    ),
     errors=(404, 409),
 )
