@@ -197,6 +197,7 @@ async def assemble(
         pruning.cancel()
         await asyncio.gather(pruning, return_exceptions=True)
         await platform.listener.stop()
+        await platform.hub.close()
 
 
 def _sealer(settings: EngineSettings) -> Sealer:
