@@ -20,6 +20,7 @@ from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.service import CatalogService
+from towpath_engine.catalog.visibility import Sight
 from towpath_engine.policy import PolicyGate
 from towpath_engine.provisioning.bindings import BindingService
 from towpath_engine.provisioning.executors import Backends, provisioning_executors
@@ -77,6 +78,7 @@ class Platform:
         self.index = index
         self.feed = feed
         self.policy = PolicyGate(host)
+        self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
         self.reader = LocationReader(host)

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ("MAX_KEY", "MAX_VALUE", "leaves", "relation_leaves", "text_of")
+__all__ = ("MAX_KEY", "MAX_VALUE", "Leaf", "leaves", "relation_leaves", "scan", "text_of")
 
 MAX_KEY = 200
 """Longer keys are not found by."""
 MAX_VALUE = 200
 """Longer values are found to exist, but not by their text."""
+
+Leaf = tuple[str, str | None]
+"""A key in lower case, and a value as written; None where the key only exists."""
 
 _NOT_TRAVERSED = frozenset({"attachments", "relations", "status"})
 
@@ -33,43 +36,68 @@ def text_of(value: object) -> str | None:
     return None
 
 
-def leaves(entity: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+def scan(entity: Mapping[str, Any]) -> tuple[list[Leaf], list[str]]:
+    """What an entity is found by, but for its relations: leaves, and keys that are `true`.
+
+    The latter are `key.item` for each string in a list: there are many, and they say no more.
+    """
+    found: list[Leaf] = []
+    flags: list[str] = []
+    metadata = entity.get("metadata") or {}
+    # (path of what a mapping or list holds, the mapping or list)
+    stack: list[tuple[str, Any]] = []
+    for key, value in entity.items():
+        if key not in _NOT_TRAVERSED:
+            _visit(key, value, found, stack)
+    while stack:
+        path, node = stack.pop()
+        if node.__class__ is dict:
+            path += "."
+            for key, value in node.items():
+                if value.__class__ is str:
+                    found.append((path + key, value))
+                else:
+                    _visit(path + key, value, found, stack)
+        else:
+            for item in node:
+                if item.__class__ is str:
+                    flags.append(f"{path}.{item}")
+                _visit(path, item, found, stack)
+    if not metadata.get("namespace"):
+        found.append(("metadata.namespace", "default"))
+    return _bounded(found), [key.lower() for key in flags if len(key) <= MAX_KEY]
+
+
+def leaves(entity: Mapping[str, Any]) -> Iterator[Leaf]:
     """Yield each (key, value) an entity is found by; keys in lower case, values as written.
 
     A value is None where the key only exists. Strings in lists are also found as `key.item`
     with the value `true`. Relations are found as `relations.<type>`.
     """
-    metadata = entity.get("metadata") or {}
-    stack: list[tuple[str, Any]] = [
-        (key, value) for key, value in entity.items() if key not in _NOT_TRAVERSED
-    ]
-    while stack:
-        path, value = stack.pop()
-        if path == "metadata.etag":
-            continue
-        if isinstance(value, dict):
-            stack.extend((f"{path}.{key}", item) for key, item in value.items())
-        elif isinstance(value, list):
-            for item in value:
-                stack.append((path, item))
-                if isinstance(item, str):
-                    stack.append((f"{path}.{item}", True))
-        else:
-            yield from _leaf(path, value)
-    if not metadata.get("namespace"):
-        yield "metadata.namespace", "default"
+    found, flags = scan(entity)
+    yield from found
+    for key in flags:
+        yield key, "true"
     relations = entity.get("relations") or ()
     yield from relation_leaves((each["type"], each["targetRef"]) for each in relations)
 
 
-def relation_leaves(edges: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str | None]]:
-    """Yield what relations are found by; edges are (type, target)."""
-    for type, target in edges:
-        yield from _leaf(f"relations.{type}", target)
+def relation_leaves(edges: Iterable[tuple[str, str]]) -> list[Leaf]:
+    """What relations are found by; edges are (type, target). Targets have no case."""
+    return _bounded([(f"relations.{type}", target.lower()) for type, target in edges])
 
 
-def _leaf(path: str, value: Any) -> Iterator[tuple[str, str | None]]:
-    if len(path) > MAX_KEY:
-        return
-    text = text_of(value)
-    yield path.lower(), text if text is not None and len(text) <= MAX_VALUE else None
+def _visit(path: str, value: Any, found: list[Leaf], stack: list[tuple[str, Any]]) -> None:
+    if isinstance(value, dict | list):
+        stack.append((path, value))
+    else:
+        found.append((path, text_of(value)))
+
+
+def _bounded(found: list[Leaf]) -> list[Leaf]:
+    """Without keys that are too long, and without the texts that are; keys in lower case."""
+    return [
+        (key.lower(), value if value is not None and len(value) <= MAX_VALUE else None)
+        for key, value in found
+        if len(key) <= MAX_KEY and key != "metadata.etag"
+    ]
