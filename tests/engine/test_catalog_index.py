@@ -413,6 +413,28 @@ def test_only_the_orders_that_were_asked_for_lately_are_kept():
     assert set(index._views) == {f"spec.k{number}" for number in range(24, 40)}
 
 
+@pytest.mark.parametrize("term", ["9", "n-1", "n-12", "n-123", "nothing", "\0", "-"])
+def test_a_term_is_found_among_many_values_while_they_come_and_go(term):
+    index = CatalogIndex()
+
+    def wanted():
+        return {e.uid for e in index._by_ref.values() if term in e.ref.rpartition("/")[2]}
+
+    def found():
+        index.postings("metadata.name")._terms = None  # as if never asked for
+        return uids(index, search(index, index.everything, term, ["metadata.name"]))
+
+    index.apply([stored("API", f"n-{n}", {}) for n in range(2000)], ())
+    assert found() == wanted()
+    index.apply([stored("API", f"N-{n}", {}) for n in range(2000, 2200)], ())
+    assert found() == wanted()
+    gone = [e.uid for e in index._by_ref.values() if e.number % 3 == 0]
+    index.apply([], gone[:100])
+    assert found() == wanted()
+    index.apply([stored("API", f"x-{n}", {}) for n in range(900)], gone[100:])
+    assert found() == wanted()
+
+
 VIEWED = ["ref", "metadata.uid", "metadata.name", "spec.type", "spec.tags", "relations.ownedby"]
 
 

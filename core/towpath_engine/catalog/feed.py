@@ -116,7 +116,10 @@ class CatalogFeed:
         return len(rows) == _BATCH
 
     async def _take(self, stored: Sequence[StoredEntity], gone: Sequence[str]) -> set[str]:
-        touched = self._index.take((), gone) if gone else set()
+        touched: set[str] = set()
+        for at in range(0, len(gone), _SLICE):
+            touched |= self._index.take((), gone[at : at + _SLICE])
+            await asyncio.sleep(0)
         for at in range(0, len(stored), _SLICE):
             touched |= self._index.take(stored[at : at + _SLICE], ())
             await asyncio.sleep(0)

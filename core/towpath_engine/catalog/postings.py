@@ -8,7 +8,7 @@ queries.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pyroaring import BitMap
 
@@ -48,7 +48,7 @@ def removed(numbers: Numbers | None, number: int) -> Numbers | None:
 class Postings:
     """What is found under one key. Values compare in lower case, and are shown as written."""
 
-    __slots__ = ("_bare", "_cased", "_counts", "_terms", "_valued", "_values")
+    __slots__ = ("_bare", "_cased", "_counts", "_terms", "_text", "_valued", "_values")
 
     def __init__(self) -> None:
         self._valued = BitMap()
@@ -60,6 +60,7 @@ class Postings:
         # who writes it so
         self._cased: dict[str, str | dict[str, Numbers]] = {}
         self._terms: OrderedDict[str, BitMap] | None = None
+        self._text: _Text | None = None
         self._counts: list[tuple[str, int]] | None = None
 
     def __bool__(self) -> bool:
@@ -80,6 +81,8 @@ class Postings:
             values[low] = number
             if low is not written:
                 self._cased[low] = written
+            if self._text is not None:
+                self._text.fresh.append(low)
         else:
             if low is not written or low in self._cased:
                 self._write(low, written, number, old)
@@ -152,8 +155,7 @@ class Postings:
             terms = self._terms = OrderedDict()
         found = terms.get(low)
         if found is None:
-            found = _union([n for value, n in self._values.items() if low in value])
-            terms[low] = found
+            found = terms[low] = self._search(low)
             if len(terms) > _MOST_TERMS:
                 terms.popitem(last=False)
         else:
@@ -182,6 +184,16 @@ class Postings:
             )
         return self._counts
 
+    def _search(self, low: str) -> BitMap:
+        values = self._values
+        if self._text is None or self._text.is_stale(len(values)):
+            self._text = _Text(values)
+        held = self._text.holding(low)
+        if held is None:
+            return _union([n for value, n in values.items() if low in value])
+        # What was removed meanwhile still stands in the text.
+        return _union([values[value] for value in held if value in values])
+
     def _write(self, low: str, written: str, number: int, before: Numbers) -> None:
         """Note in which form an entity writes a value that others have, before it joins them."""
         forms = self._cased.get(low, low)
@@ -207,6 +219,43 @@ class Postings:
                 del self._cased[low]
             else:
                 self._cased[low] = only
+
+
+class _Text:
+    """All values of a key in one text, which is searched much faster than one value after another.
+
+    `fresh` are values that came later; values that went stay in it.
+    """
+
+    __slots__ = ("_text", "_values", "fresh")
+
+    def __init__(self, values: Collection[str]) -> None:
+        self._text = f"{_END}{_END.join(values)}{_END}"
+        self._values = len(values)
+        self.fresh: list[str] = []
+
+    def is_stale(self, values: int) -> bool:
+        """Whether so much has come, or gone, that it had better be made anew."""
+        return len(self.fresh) + max(self._values - values, 0) > 256 + values // 8
+
+    def holding(self, low: str) -> list[str] | None:
+        """The values that hold a text, some of them gone; None when too many for this way do."""
+        text = self._text
+        if _END in low:
+            return []
+        if text.count(low) > self._values // 8:
+            return None
+        found = [value for value in self.fresh if low in value]
+        at = text.find(low)
+        while at >= 0:
+            end = text.index(_END, at)
+            found.append(text[text.rindex(_END, 0, at) + 1 : end])
+            at = text.find(low, end)
+        return found
+
+
+_END = "\0"
+"""Stands between values: no text that can be stored has it."""
 
 
 def _copy(numbers: Numbers) -> Numbers:
