@@ -6,6 +6,8 @@ One semantics for filters, facets, ordering and full text. Pure; knows no index.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from math import inf, isfinite, isnan
 from typing import Any
 
 __all__ = ("MAX_KEY", "MAX_VALUE", "Leaf", "leaves", "relation_leaves", "scan", "text_of")
@@ -18,6 +20,9 @@ MAX_VALUE = 200
 Leaf = tuple[str, str | None]
 """A key in lower case, and a value as written; None where the key only exists."""
 
+_EXACT = 2**53
+"""Larger integers are doubles to a client in JavaScript."""
+
 _NOT_TRAVERSED = frozenset({"attachments", "relations", "status"})
 
 
@@ -29,11 +34,36 @@ def text_of(value: object) -> str | None:
         return "false"
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, int | float):
+    if isinstance(value, int) and -_EXACT <= value <= _EXACT:
         return str(value)
+    if isinstance(value, int | float):
+        return _number_text(value)
     return None
+
+
+def _number_text(value: float) -> str:
+    """A number as JavaScript writes it (ECMA-262, Number::toString), in which filters are asked."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf if value > 0 else -inf
+    if not isfinite(number):
+        return "NaN" if isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    sign, digits, exponent = Decimal(repr(number)).as_tuple()
+    whole = "".join(map(str, digits)).lstrip("0")
+    text, point = whole.rstrip("0"), len(whole) + int(exponent)
+    if not text:
+        return "0"
+    if len(text) <= point <= 21:
+        plain = text + "0" * (point - len(text))
+    elif 0 < point <= 21:
+        plain = f"{text[:point]}.{text[point:]}"
+    elif -6 < point <= 0:
+        plain = f"0.{'0' * -point}{text}"
+    else:
+        rest = f".{text[1:]}" if len(text) > 1 else ""
+        plain = f"{text[0]}{rest}e{point - 1:+d}"
+    return f"-{plain}" if sign else plain
 
 
 def scan(entity: Mapping[str, Any]) -> tuple[list[Leaf], list[str]]:
