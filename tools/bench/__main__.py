@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -165,6 +166,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10, help="how long each read is asked")
     parser.add_argument("--out", type=Path, help="file for the results, as JSON")
     options = parser.parse_args()
+    # Told to stop, it stops what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     results: dict[str, Any] = {"machine": report.machine(), "sizes": {}}
     try:
         load.find_wrk()

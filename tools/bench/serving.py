@@ -110,6 +110,9 @@ class Gateway:
         self._env = environment(self.folder)
         self._process: subprocess.Popen[str] | None = None
         self._log = (self.folder / "log").open("a")
+        # Byte code is there when somebody has installed it; in a checkout it may not be yet.
+        command = [sys.executable, "-c", "import towpath_gateway.serve, alembic.command"]
+        subprocess.run(command, env=self._env, check=True)
 
     def start(self, token: str = "", path: str = "/healthz") -> Start:
         """Start it; returns when it has answered a request for the first time."""
@@ -175,8 +178,8 @@ _TOWPATH = (sys.executable, "-m", "towpath_gateway")
 
 
 def environment(home: Path) -> dict[str, str]:
-    """An environment in which nothing of this user's platform is known."""
-    kept = {key: value for key, value in os.environ.items() if "TOWPATH" not in key}
+    """An environment in which nothing of this user's platform is known, nor how Python is run."""
+    kept = {k: v for k, v in os.environ.items() if "TOWPATH" not in k and "PYTHON" not in k}
     config = str(home / "config")
     return {
         **kept,
