@@ -145,10 +145,12 @@ def one_case(
     seconds: float,
     say: report.Say,
 ) -> dict[str, Any]:
-    """One kind of read, and right before it the floor for answers of its size."""
+    """One kind of read, and right before and after it the floor for answers of its size."""
     say(case.title)
-    floor = floors.run("litestar", size, max(2, seconds / 2))
+    short = max(1, seconds / 4)
+    before = floors.run("litestar", size, short)
     found = load.run(gateway.url, case.requests, token, seconds, gateway.usage)
+    floor = load.together([before, floors.run("litestar", size, short)])
     return {
         "title": case.title,
         "body_bytes": size,

@@ -30,6 +30,21 @@ class Load(NamedTuple):
     cpu: float
 
 
+def together(loads: Sequence[Load]) -> Load:
+    """Several runs as if they were one; the percentiles are those of the slowest run."""
+    requests = sum(load.requests for load in loads)
+    seconds = sum(load.requests / load.rate for load in loads)
+    return Load(
+        rate=requests / seconds,
+        p50=max(load.p50 for load in loads),
+        p99=max(load.p99 for load in loads),
+        most=max(load.most for load in loads),
+        requests=requests,
+        errors=sum(load.errors for load in loads),
+        cpu=sum(load.cpu * load.requests for load in loads) / requests,
+    )
+
+
 class Request(NamedTuple):
     """One request; a body makes it JSON."""
 

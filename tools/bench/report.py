@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cases import GOALS
+
 Say = Callable[[str], None]
 
 
@@ -58,6 +60,7 @@ def _reads(found: dict[str, Any]) -> list[str]:
         "p99 ms",
         "bytes",
         "CPU us",
+        "goal us",
         "errors",
         "floor",
         "rate",
@@ -71,17 +74,18 @@ def _reads(found: dict[str, Any]) -> list[str]:
             f"{one['p99']:.2f}",
             f"{one['body_bytes']:,}",
             f"{one['cpu']:,.0f}",
+            f"{found['bare_asgi']['cpu'] / GOALS[name]:,.0f}" if name in GOALS else "",
             str(one["errors"]),
             f"{one['floor']['rate']:,.0f}",
             f"{one['rate_ratio']:.1%}",
             f"{one['cpu_ratio']:.1%}",
         )
-        for one in found["reads"].values()
+        for name, one in found["reads"].items()
     ]
     bare = found["bare_asgi"]
     rate, cpu = f"{bare['rate']:,.0f}", f"{bare['cpu']:,.0f}"
     p50, p99 = f"{bare['p50']:.2f}", f"{bare['p99']:.2f}"
-    rows.append(("bare ASGI", rate, p50, p99, "2,300", cpu, str(bare["errors"]), "", "", ""))
+    rows.append(("bare ASGI", rate, p50, p99, "2,300", cpu, "", str(bare["errors"]), "", "", ""))
     return _columns([head, *rows])
 
 
