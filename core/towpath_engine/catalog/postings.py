@@ -17,7 +17,7 @@ __all__ = ("Numbers", "Postings", "added", "bitmap_of", "removed")
 Numbers = int | BitMap
 """A set of entities: the number of the only one, or a bitmap."""
 
-_MOST_TERMS = 64
+_MOST_TERMS = 512
 
 
 def bitmap_of(numbers: Numbers | None) -> BitMap:

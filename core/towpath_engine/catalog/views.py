@@ -68,7 +68,8 @@ class View:
         # Few among many: fetching these and sorting them is less than walking past the others.
         if len(among) ** 2 * _GATHER_COST < wanted * len(self._rows):
             return iter(self._gathered(among, start, rising))
-        return (row for row in self._walk(start, rising) if row[2] in among)
+        rows, steps = self._rows, self._steps(start, rising)
+        return (row for at in steps if (row := rows[at])[2] in among)
 
     def _gathered(self, among: BitMap, start: tuple[str, str] | None, rising: bool) -> list[Row]:
         by_number = self._by_number
@@ -78,10 +79,9 @@ class View:
         rows.sort(reverse=not rising)
         return rows
 
-    def _walk(self, start: tuple[str, str] | None, rising: bool) -> Iterator[Row]:
-        rows = self._rows
+    def _steps(self, start: tuple[str, str] | None, rising: bool) -> range:
         if rising:
-            at = bisect_right(rows, (*start, 1 << 62)) if start else 0
-            return (rows[i] for i in range(at, len(rows)))
-        at = bisect_left(rows, (*start, -1)) if start else len(rows)
-        return (rows[i] for i in range(at - 1, -1, -1))
+            at = bisect_right(self._rows, (*start, 1 << 62)) if start else 0
+            return range(at, len(self._rows))
+        at = bisect_left(self._rows, (*start, -1)) if start else len(self._rows)
+        return range(at - 1, -1, -1)
