@@ -82,14 +82,15 @@ class CatalogAnalysis:
         document = await self._expanded(Document(entity, 1), type, target)
         if document.problems:
             return document.problems
-        found, problems = entity_of(document)
+        # In a thread, because a large entity must not hold up the event loop.
+        found, problems = await asyncio.to_thread(entity_of, document)
         if found is None or problems:
             return problems
         (verdict,) = await self._reader.kinds.judge([found])
         if verdict.problems:
             return verdict.problems
-        origin = f"{type}:{target}"
-        _, fault = json_of(annotated(found, origin, origin), self._limits.entity_bytes)
+        final = annotated(found, f"{type}:{target}", f"{type}:{target}")
+        _, fault = await asyncio.to_thread(json_of, final, self._limits.entity_bytes)
         return [fault] if fault is not None else []
 
     async def analyze(
@@ -130,11 +131,13 @@ class CatalogAnalysis:
             return []
         drafts = [d for d in reading.drafts.values() if d.file and leads_to(wanted, d.file)]
         known = await self._known({draft.file for draft in drafts if draft.file})
-        return [
-            ExistingEntity(draft.file, draft.entity, draft.file in known)
-            for draft in drafts
-            if draft.file
-        ]
+        found = []
+        for draft in drafts:
+            file = draft.file or ""
+            # As it would be if that file were registered, and not the pattern that met it.
+            entity = annotated(draft.entity, f"url:{file}", f"url:{file}")
+            found.append(ExistingEntity(file, entity, file in known))
+        return found
 
     async def _known(self, files: Iterable[str]) -> set[str]:
         """Those of the files that entities of the catalog stand in."""

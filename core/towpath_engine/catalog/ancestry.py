@@ -6,8 +6,9 @@ entities of the same registration state. Reads no source.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -74,7 +75,8 @@ class Ancestry:
             location, stated = await _registered(transaction, row.location_id)
         leads = {lead.ref: lead for lead in await self._leads(stated)}
         leads[location.entity_ref] = _Lead(location.entity_ref, None, [location.target])
-        return list(_walk(ref, row.file, location.entity_ref, leads))
+        # In a thread, because there may be very many, and their targets are foreign text.
+        return await asyncio.to_thread(_walk, ref, row.file, location.entity_ref, leads)
 
     async def _leads(self, stated: Sequence[tuple[str, str, Entity]]) -> list[_Lead]:
         leads: list[_Lead] = []
@@ -122,9 +124,8 @@ def _absolute(source: CatalogSource, file: str, target: str) -> str | None:
         return None
 
 
-def _walk(
-    ref: str, file: str | None, registered: str, leads: dict[str, _Lead]
-) -> Iterator[Ancestor]:
+def _walk(ref: str, file: str | None, registered: str, leads: dict[str, _Lead]) -> list[Ancestor]:
+    found: list[Ancestor] = []
     files = {lead.ref: lead.file for lead in leads.values()} | {ref: file}
     seen = {ref}
     waiting = deque([ref])
@@ -134,11 +135,12 @@ def _walk(
         if here != registered:
             # Where nothing that is stored leads to it, it was led to by what is gone since.
             parents = _parents(here, files[here], leads) or (registered,)
-        yield Ancestor(here, parents)
+        found.append(Ancestor(here, parents))
         for parent in parents:
             if parent not in seen:
                 seen.add(parent)
                 waiting.append(parent)
+    return found
 
 
 def _parents(ref: str, file: str | None, leads: dict[str, _Lead]) -> tuple[str, ...]:

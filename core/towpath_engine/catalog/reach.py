@@ -12,21 +12,34 @@ __all__ = ("leads_to",)
 
 _DESCRIPTOR = re.compile(r"/catalog-info\.ya?ml")
 _ANY_FOLDERS = "**"
+_MOST_ANY_FOLDERS = 8
 
 
 def leads_to(target: str, file: str) -> bool:
     """Whether a file, named as its source names it, is what an absolute target leads to.
 
     `*` stands for part of a name, `?` for one character, `**` for any number of folders. `tree`
-    may stand for `blob` in the address of a repository. Does no I/O.
+    may stand for `blob` in the address of a repository. With more than 8 `**` it leads nowhere.
+    Does no I/O.
     """
     wanted, found = _plain(target), _plain(file)
     if wanted == found:
         return True
     if "*" in wanted:
-        return _matches(wanted.split("/"), found.split("/"))
+        pattern = _pattern(wanted)
+        too_many = pattern.count(_ANY_FOLDERS) > _MOST_ANY_FOLDERS
+        return not too_many and _matches(pattern, found.split("/"))
     folder = wanted.rstrip("/")
     return found.startswith(folder) and bool(_DESCRIPTOR.fullmatch(found[len(folder) :]))
+
+
+def _pattern(target: str) -> list[str]:
+    """The parts of a glob; `**` in a row is no more than one."""
+    parts: list[str] = []
+    for part in target.split("/"):
+        if not (part == _ANY_FOLDERS and parts and parts[-1] == part):
+            parts.append(part)
+    return parts
 
 
 def _plain(address: str) -> str:
@@ -53,11 +66,8 @@ def _matches(pattern: Sequence[str], names: Sequence[str]) -> bool:
 
 def _closed(places: set[int], pattern: Sequence[str]) -> set[int]:
     """With the places behind `**`, which may stand for no folder at all."""
-    for place in sorted(places):
-        while place < len(pattern) and pattern[place] == _ANY_FOLDERS:
-            place += 1
-            places.add(place)
-    return places
+    more = {p + 1 for p in places if p < len(pattern) and pattern[p] == _ANY_FOLDERS}
+    return places | more
 
 
 def _matches_name(pattern: str, name: str) -> bool:
