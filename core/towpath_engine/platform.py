@@ -15,6 +15,8 @@ from sqlalchemy import text
 
 from towpath_core.errors import Unavailable
 from towpath_core.plugins import PluginHost
+from towpath_engine.catalog.analysis import CatalogAnalysis
+from towpath_engine.catalog.ancestry import Ancestry
 from towpath_engine.catalog.feed import CHANNEL as CATALOG_CHANNEL
 from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
 from towpath_engine.catalog.index import CatalogIndex
@@ -83,6 +85,8 @@ class Platform:
         self.runs = RunService(database, sealer)
         self.reader = LocationReader(host)
         self.catalog = CatalogService(database, index, feed, self.reader, self.policy)
+        self.ancestry = Ancestry(database, host, self.reader)
+        self.analysis = CatalogAnalysis(database, host, self.reader, self.policy)
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)
         self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)

@@ -13,6 +13,9 @@ from towpath_engine.platform import Platform
 from towpath_gateway.ask import Ask, Demo, Served
 from towpath_gateway.auth.chain import Chain, TokenAuthenticator
 from towpath_gateway.auth.entry import Entry
+from towpath_gateway.catalog.analysis import AnalysisController
+from towpath_gateway.catalog.ancestry import AncestryController
+from towpath_gateway.catalog.document import CatalogDocumentController
 from towpath_gateway.catalog.entities import EntityController
 from towpath_gateway.catalog.locations import LocationController
 from towpath_gateway.catalog.short import ShortWay
@@ -39,6 +42,9 @@ __all__ = ("Application", "create_app", "routes_alone")
 _CONTROLLERS = (
     EntityController,
     LocationController,
+    AncestryController,
+    AnalysisController,
+    CatalogDocumentController,
     CatalogV1Controller,
     ScaffolderController,
     RunController,
