@@ -47,6 +47,11 @@ class Diff(msgspec.Struct):
     doubtful: set[str] = set()
     problems: list[FoundProblem] = []
 
+    @classmethod
+    def removing(cls, rows: Sequence[Any]) -> Diff:
+        """That of a location which is to be removed with all these."""
+        return cls(Weighed(), gone=rows)
+
     @property
     def holding(self) -> Held | None:
         """What waits for confirmation, by name."""

@@ -106,8 +106,8 @@ class Reading(msgspec.Struct):
 
     @property
     def empty(self) -> bool:
-        """Whether it led to nothing at all."""
-        return not self.drafts and not self.kept
+        """Whether it led to nothing at all, good or bad."""
+        return not self.drafts and not self.kept and not self.spoilt
 
     def note(self, code: str, text: str, place: Place | None = None) -> None:
         """Add a problem that is not about one entity."""

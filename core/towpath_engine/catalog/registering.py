@@ -30,7 +30,7 @@ from towpath_engine.clock import new_id, now
 from towpath_engine.policy import PolicyGate
 from towpath_engine.store.database import Database, Transaction
 
-__all__ = ("Registering",)
+__all__ = ("Registering", "check_target", "find_location")
 
 _TRIES = 3
 
@@ -77,7 +77,7 @@ class Registering:
     async def look(self, principal: Principal, type: str, target: str) -> Reading:
         """Read a location as `register` would, without writing anything."""
         await self._policy.check(principal, "catalog:write", f"{type}:{target}")
-        self.check_target(type, target)
+        check_target(self._reader, type, target)
         return await self._reader.read(type, target)
 
     async def refresh(
@@ -180,20 +180,6 @@ class Registering:
             raise NotFound(f"Found no location with ID {location_id}")
         return Location(row.id, row.type, row.target)
 
-    def check_target(self, type: str, target: str) -> None:
-        """See that a location may be registered, by its text alone.
-
-        Raises:
-            Invalid: its target is empty or too long, or no source reads it.
-        """
-        if not target.strip() or "\0" in target or len(target) > 4096:
-            raise Invalid("A location needs a target of 1 to 4096 characters.")
-        if self._reader.source_for(type, target) is None:
-            raise Invalid(
-                f"No source reads {type}:{target}.",
-                next="Known are files (file:/path) and git repositories (url:git+file:///...).",
-            )
-
     async def _delete(
         self,
         transaction: Transaction,
@@ -223,7 +209,7 @@ class Registering:
     ) -> LocationReport:
         """Read a location and take it in; `known` is one that must not be made anew."""
         await self._policy.check(principal, "catalog:write", f"{type}:{target}")
-        self.check_target(type, target)
+        check_target(self._reader, type, target)
         for number in range(_TRIES):
             # The last try relies on nothing that another could change meanwhile.
             whole = full or number == _TRIES - 1
@@ -248,7 +234,7 @@ class Registering:
         self, type: str, target: str, *, again: bool, full: bool
     ) -> tuple[datetime, Files]:
         async with self._database.begin() as transaction:
-            location = await _find(transaction, type, target)
+            location = await find_location(transaction, type, target)
             if not again and location is not None:
                 raise Conflict(f"Location {type}:{target} already exists.")
             begun = (await transaction.execute(select(func.clock_timestamp()))).scalar_one()
@@ -267,7 +253,7 @@ class Registering:
         known: bool,
     ) -> tuple[Location, bool]:
         """The location, and whether it was made just now."""
-        location = await _find(transaction, type, target)
+        location = await find_location(transaction, type, target)
         if location is None:
             if known:
                 raise NotFound(f"Location {type}:{target} was removed meanwhile.")
@@ -277,7 +263,23 @@ class Registering:
         return location, False
 
 
-async def _find(transaction: Transaction, type: str, target: str) -> Location | None:
+def check_target(reader: LocationReader, type: str, target: str) -> None:
+    """See that a location may be registered, by its text alone.
+
+    Raises:
+        Invalid: its target is empty or too long, or no source reads it.
+    """
+    if not target.strip() or "\0" in target or len(target) > 4096:
+        raise Invalid("A location needs a target of 1 to 4096 characters.")
+    if reader.source_for(type, target) is None:
+        raise Invalid(
+            f"No source reads {type}:{target}.",
+            next="Known are files (file:/path) and git repositories (url:git+file:///...).",
+        )
+
+
+async def find_location(transaction: Transaction, type: str, target: str) -> Location | None:
+    """The registered location with a type and a target."""
     c = LOCATIONS.c
     query = select(LOCATIONS).where(c.type == type, c.target == target)
     row = (await transaction.execute(query)).one_or_none()

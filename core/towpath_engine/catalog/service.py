@@ -19,6 +19,7 @@ from towpath_core.errors import Conflict, Invalid, NotFound
 from towpath_core.identity import Principal
 from towpath_core.refs import parse_ref
 from towpath_engine import audit
+from towpath_engine.catalog.bringing import TombstoneService
 from towpath_engine.catalog.conflicts import ConflictService
 from towpath_engine.catalog.feed import Follower
 from towpath_engine.catalog.findings import Level
@@ -26,8 +27,10 @@ from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.judging import annotated, json_of
 from towpath_engine.catalog.keeping import Keeping
 from towpath_engine.catalog.locations import Location, LocationReport, StoredProblem
+from towpath_engine.catalog.planning import Planner
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.registering import Registering
+from towpath_engine.catalog.states import LocationStates
 from towpath_engine.catalog.tables import ENTITIES, LOCATIONS, PROBLEMS
 from towpath_engine.catalog.tombstones import OWN_ORIGIN
 from towpath_engine.catalog.writer import Draft, Outcome, delete_entities, put_entities
@@ -42,7 +45,8 @@ _MAX_BODY = 4 * 1024 * 1024
 class CatalogService(Registering):
     """Everything about the catalog that is not a plain read.
 
-    `conflicts` lists references that two origins state.
+    `conflicts` lists references that two origins state, `tombstones` what was removed and can come
+    back, `planner` shows what would be done, and `explainer` why an entity is as it is.
     """
 
     def __init__(
@@ -54,8 +58,12 @@ class CatalogService(Registering):
         policy: PolicyGate,
         keeping: Keeping | None = None,
     ) -> None:
-        super().__init__(database, feed, reader, policy, keeping or Keeping())
+        kept = keeping or Keeping()
+        super().__init__(database, feed, reader, policy, kept)
         self.index = index
+        self.tombstones = TombstoneService(database, feed, policy)
+        self.states = LocationStates(database)
+        self.planner = Planner(database, reader, policy, kept)
         self.conflicts = ConflictService(database)
 
     async def delete_entity(self, principal: Principal, uid: UUID) -> None:

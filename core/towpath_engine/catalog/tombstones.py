@@ -1,6 +1,6 @@
 """What was removed is kept for some days, whole, so that it can come back as what it was.
 
-Works in transactions of its callers; `TombstoneService` is for those who look and restore.
+Works in transactions of its callers; `bringing` is for those who look and restore.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, func, literal, not_, select
+from sqlalchemy import ColumnElement, delete, func, literal, not_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from towpath_engine.catalog.drafts import Draft, same_content
@@ -19,7 +19,17 @@ from towpath_engine.catalog.tables import ENTITIES, TOMBSTONES
 from towpath_engine.clock import now
 from towpath_engine.store.database import Transaction
 
-__all__ = ("OWN_ORIGIN", "TOMBSTONE_DAYS", "Grave", "bury", "prune", "returning", "unbury")
+__all__ = (
+    "OWN_ORIGIN",
+    "TOMBSTONE_DAYS",
+    "Buried",
+    "Grave",
+    "bury",
+    "prune",
+    "returning",
+    "tombstones",
+    "unbury",
+)
 
 OWN_ORIGIN = "towpath:"
 """How the origins of entities begin that the platform itself holds."""
@@ -117,3 +127,47 @@ async def prune(transaction: Transaction) -> None:
 def alive() -> ColumnElement[bool]:
     """The condition that a tombstone's time is not over."""
     return TOMBSTONES.c.expires_at > func.now()
+
+
+class Buried(msgspec.Struct, frozen=True):
+    """An entity that was removed and can be brought back until `expires_at`."""
+
+    uid: UUID
+    ref: str
+    origin: str
+    location_id: UUID | None
+    file: str | None
+    line: int | None
+    reason: str
+    actor: str
+    deleted_at: datetime
+    expires_at: datetime
+
+
+async def tombstones(
+    transaction: Transaction,
+    *,
+    ref: str | None = None,
+    uid: UUID | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 100,
+) -> Sequence[Buried]:
+    """What can still be brought back, the last removed first.
+
+    Args:
+        transaction: the caller's.
+        ref: only that of a reference.
+        uid: only that of an entity.
+        before: time and uid of the last that is known already.
+        limit: how many at most.
+    """
+    c = TOMBSTONES.c
+    query = select(*(c[name] for name in Buried.__struct_fields__)).where(alive())
+    if ref is not None:
+        query = query.where(c.ref == ref)
+    if uid is not None:
+        query = query.where(c.uid == uid)
+    if before is not None:
+        query = query.where(tuple_(c.deleted_at, c.uid) < tuple_(*map(literal, before)))
+    query = query.order_by(c.deleted_at.desc(), c.uid.desc()).limit(limit)
+    return [Buried(**row) for row in (await transaction.execute(query)).mappings()]
