@@ -32,11 +32,13 @@ class Keeping(msgspec.Struct, frozen=True):
         guard_percent: more than this share of a location's entities, vanishing at once, waits.
         guard_least: fewer than this never wait.
         tombstone_days: for how long what was removed can be restored.
+        guarded: False where everything that vanishes is meant to.
     """
 
     guard_percent: int = 10
     guard_least: int = 5
     tombstone_days: int = TOMBSTONE_DAYS
+    guarded: bool = True
 
     def waits(self, vanished: int, total: int, *, empty: bool) -> bool:
         """Whether so many may only be removed once somebody has confirmed it.
@@ -46,6 +48,8 @@ class Keeping(msgspec.Struct, frozen=True):
             total: how many the location held, these among them.
             empty: nothing at all was found where there was something.
         """
+        if not self.guarded:
+            return False
         if vanished and empty:
             return True
         return vanished >= self.guard_least and vanished * 100 > self.guard_percent * total
@@ -70,4 +74,4 @@ def read_keeping(table: Mapping[str, Any]) -> Keeping:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise SettingsError(f"catalog.{name} must be a whole number from {least} to {most}.")
         chosen[name] = value
-    return Keeping(**chosen)
+    return msgspec.convert(chosen, Keeping)

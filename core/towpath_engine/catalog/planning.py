@@ -23,7 +23,7 @@ from towpath_engine.catalog.findings import FoundProblem
 from towpath_engine.catalog.keeping import Keeping
 from towpath_engine.catalog.locations import Location
 from towpath_engine.catalog.reading import LocationReader
-from towpath_engine.catalog.registering import check_target, find_location
+from towpath_engine.catalog.registrations import check_target, find_location
 from towpath_engine.catalog.tables import ENTITIES
 from towpath_engine.clock import new_id
 from towpath_engine.policy import PolicyGate

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import delete, func, insert, select, update
 
-from towpath_core.errors import Conflict, Invalid, NotFound, Unavailable
+from towpath_core.errors import Conflict, NotFound, Unavailable
 from towpath_core.identity import Principal
 from towpath_engine import audit
 from towpath_engine.catalog.conflicts import forget_claims
@@ -24,13 +24,19 @@ from towpath_engine.catalog.ingest import still_fits, take_in
 from towpath_engine.catalog.keeping import Keeping, digest_of
 from towpath_engine.catalog.locations import Location, LocationReport
 from towpath_engine.catalog.reading import LocationReader
+from towpath_engine.catalog.registrations import (
+    Registrations,
+    check_target,
+    find_location,
+    settle_name,
+)
 from towpath_engine.catalog.tables import ENTITIES, LOCATIONS, PROBLEMS
 from towpath_engine.catalog.writer import Outcome, delete_entities, serialise
 from towpath_engine.clock import new_id, now
 from towpath_engine.policy import PolicyGate
 from towpath_engine.store.database import Database, Transaction
 
-__all__ = ("Registering", "check_target", "find_location")
+__all__ = ("Registering",)
 
 _TRIES = 3
 
@@ -53,6 +59,7 @@ class Registering:
         self._reader = reader
         self._policy = policy
         self._keeping = keeping
+        self.registrations = Registrations(database, feed, reader, policy, keeping)
 
     async def register(
         self, principal: Principal, type: str, target: str, *, again: bool = False
@@ -168,17 +175,8 @@ class Registering:
         return sorted([*outcome.deleted, *outcome.handed])
 
     async def location(self, location_id: UUID) -> Location:
-        """A registered location.
-
-        Raises:
-            NotFound: there is none with that id.
-        """
-        query = select(LOCATIONS).where(LOCATIONS.c.id == location_id)
-        async with self._database.begin() as transaction:
-            row = (await transaction.execute(query)).one_or_none()
-        if row is None:
-            raise NotFound(f"Found no location with ID {location_id}")
-        return Location(row.id, row.type, row.target)
+        """A registered location; see `Registrations.location`."""
+        return await self.registrations.location(location_id)
 
     async def _delete(
         self,
@@ -263,33 +261,10 @@ class Registering:
         return location, False
 
 
-def check_target(reader: LocationReader, type: str, target: str) -> None:
-    """See that a location may be registered, by its text alone.
-
-    Raises:
-        Invalid: its target is empty or too long, or no source reads it.
-    """
-    if not target.strip() or "\0" in target or len(target) > 4096:
-        raise Invalid("A location needs a target of 1 to 4096 characters.")
-    if reader.source_for(type, target) is None:
-        raise Invalid(
-            f"No source reads {type}:{target}.",
-            next="Known are files (file:/path) and git repositories (url:git+file:///...).",
-        )
-
-
-async def find_location(transaction: Transaction, type: str, target: str) -> Location | None:
-    """The registered location with a type and a target."""
-    c = LOCATIONS.c
-    query = select(LOCATIONS).where(c.type == type, c.target == target)
-    row = (await transaction.execute(query)).one_or_none()
-    return Location(row.id, row.type, row.target) if row is not None else None
-
-
 async def _insert(
     transaction: Transaction, principal: Principal, type: str, target: str
 ) -> Location:
-    location = Location(new_id(), type, target)
+    location = await settle_name(transaction, Location(new_id(), type, target))
     values = msgspec.structs.asdict(location)
     actor = audit.actor_of(principal)
     statement = insert(LOCATIONS).values(**values, created_by=actor, created_at=now())

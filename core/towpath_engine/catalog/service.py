@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import exists, not_, select
 
 from towpath_core.entities import Entity
-from towpath_core.errors import Conflict, Invalid, NotFound
+from towpath_core.errors import Conflict, Invalid
 from towpath_core.identity import Principal
 from towpath_core.refs import parse_ref
 from towpath_engine import audit
@@ -31,7 +31,7 @@ from towpath_engine.catalog.planning import Planner
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.registering import Registering
 from towpath_engine.catalog.states import LocationStates
-from towpath_engine.catalog.tables import ENTITIES, LOCATIONS, PROBLEMS
+from towpath_engine.catalog.tables import ENTITIES, PROBLEMS
 from towpath_engine.catalog.tombstones import OWN_ORIGIN
 from towpath_engine.catalog.writer import Draft, Outcome, delete_entities, put_entities
 from towpath_engine.policy import PolicyGate
@@ -146,23 +146,12 @@ class CatalogService(Registering):
         return msgspec.json.decode(body, type=Entity) if body is not None else None
 
     async def locations(self) -> Sequence[Location]:
-        """All registered locations, ordered by id."""
-        async with self._database.begin() as transaction:
-            rows = (await transaction.execute(select(LOCATIONS).order_by(LOCATIONS.c.id))).all()
-        return [Location(row.id, row.type, row.target) for row in rows]
+        """All registered locations; see `Registrations.all`."""
+        return await self.registrations.all()
 
     async def location_of(self, ref: str) -> Location:
-        """The registered location that an entity was read from.
-
-        Raises:
-            NotFound: there is no such entity, or it was not read from one.
-        """
-        query = select(ENTITIES.c.location_id).where(ENTITIES.c.ref == ref.lower())
-        async with self._database.begin() as transaction:
-            row = (await transaction.execute(query)).one_or_none()
-        if row is None or row.location_id is None:
-            raise NotFound(f"Found no location of {ref}")
-        return await self.location(row.location_id)
+        """The location that an entity was read from; see `Registrations.of_entity`."""
+        return await self.registrations.of_entity(ref)
 
     async def problems(
         self,

@@ -51,9 +51,7 @@ class LocationStates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(
-        self, *, after: UUID | None = None, limit: int = 100
-    ) -> Sequence[LocationState]:
+    async def page(self, *, after: UUID | None = None, limit: int = 100) -> Sequence[LocationState]:
         """Locations in the order of their ids, at most `limit`, behind the one of id `after`."""
         query = _query().order_by(LOCATIONS.c.id).limit(limit)
         if after is not None:

@@ -34,8 +34,9 @@ __all__ = (
 class LocationRow(SQLModel, table=True):
     """A place that was registered to be read.
 
-    `held` lists the uids that vanished from it in numbers too large to be believed; they stay
-    until somebody confirms.
+    `name` is that of its entity, where it is another than its type and target give. `held` lists
+    the uids that vanished from it in numbers too large to be believed; they stay until somebody
+    confirms.
     """
 
     __tablename__ = "locations"
@@ -47,6 +48,7 @@ class LocationRow(SQLModel, table=True):
     created_by: str = Field(sa_column=text())
     created_at: datetime = Field(sa_column=time())
     read_at: datetime | None = Field(sa_column=time(null=True))
+    name: str | None = Field(default=None, sa_column=text(null=True, unique=True))
     presence: str | None = Field(default=None, sa_column=text(null=True))
     held: Any = Field(default=None, sa_column=json(null=True))
     held_at: datetime | None = Field(default=None, sa_column=time(null=True))
