@@ -85,7 +85,7 @@ async def diff(
     found.lost = [(by_ref[ref], holder) for ref, holder in found.weighed.conflicts.items()]
     found.kept = await _kept(transaction, location.id, reading)
     await _vanished(transaction, location, reading, keeping, found)
-    found.problems = [*reading.problems, *map(_conflict, found.lost)]
+    found.problems = _in_order([*reading.problems, *map(_conflict, found.lost)], reading)
     if (held := found.holding) is not None:
         found.problems.append(_held(held))
     places = {draft.file for draft, _ in found.lost} | {row.file for row in found.held}
@@ -167,6 +167,17 @@ async def _held_before(transaction: Transaction, location_id: UUID) -> set[str]:
 def _names(reading: Reading) -> Any:
     names = cast(reading.kept, ARRAY(Text))
     return func.unnest(names).table_valued(column("name", Text), name="kept").render_derived()
+
+
+def _in_order(problems: list[FoundProblem], reading: Reading) -> list[FoundProblem]:
+    """Problems by their places, so that they stand the same however they were found."""
+    order = {name: number for number, name in enumerate(reading.files)}
+
+    def place(found: FoundProblem) -> tuple[int, int]:
+        at = found.problem.place
+        return order.get(at.file or "", -1), at.line or 0
+
+    return sorted(problems, key=place)
 
 
 def _conflict(lost: tuple[Draft, str]) -> FoundProblem:

@@ -21,6 +21,7 @@ from towpath_core.refs import parse_ref
 from towpath_engine import audit
 from towpath_engine.catalog.bringing import TombstoneService
 from towpath_engine.catalog.conflicts import ConflictService
+from towpath_engine.catalog.explaining import Explainer
 from towpath_engine.catalog.feed import Follower
 from towpath_engine.catalog.findings import Level
 from towpath_engine.catalog.index import CatalogIndex
@@ -46,7 +47,8 @@ class CatalogService(Registering):
     """Everything about the catalog that is not a plain read.
 
     `conflicts` lists references that two origins state, `tombstones` what was removed and can come
-    back, `planner` shows what would be done, and `explainer` why an entity is as it is.
+    back, `planner` shows what would be done, `explainer` tells why an
+    entity is as it is, and `states` how locations stand.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class CatalogService(Registering):
         super().__init__(database, feed, reader, policy, kept)
         self.index = index
         self.tombstones = TombstoneService(database, feed, policy)
+        self.explainer = Explainer(database, index)
         self.states = LocationStates(database)
         self.planner = Planner(database, reader, policy, kept)
         self.conflicts = ConflictService(database)
