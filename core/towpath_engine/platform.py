@@ -84,7 +84,9 @@ class Platform:
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
         self.reader = LocationReader(host)
-        self.catalog = CatalogService(database, index, feed, self.reader, self.policy)
+        self.catalog = CatalogService(
+            database, index, feed, self.reader, self.policy, settings.keeping
+        )
         self.ancestry = Ancestry(database, host, self.reader)
         self.analysis = CatalogAnalysis(database, host, self.reader, self.policy)
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)
