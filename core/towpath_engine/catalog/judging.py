@@ -102,15 +102,27 @@ def _verdict(kind: Contribution[EntityKind], entity: Entity) -> Verdict:
     if len(relations) > _MAX_EDGES:
         text = f"it states {len(relations)} relations; at most {_MAX_EDGES} are taken"
         return Verdict((Problem("limit", text),))
-    wrong = [r for r in relations if not all(map(_is_storable, (r.source, r.type, r.target)))]
-    if wrong:
-        text = f"{wrong[0].target[:80]!r} is not a reference that can be kept"
+    wrong = _unstorable(relations)
+    if wrong is not None:
+        shown = repr(wrong[:80]) if isinstance(wrong, str) else f"a {type(wrong).__name__}"
+        text = f"{shown} is not a reference that can be kept"
         return Verdict((Problem("ref", text, Place(pointer="/spec")),))
     return Verdict(problems, relations)
 
 
 def _at_fault(kind: Contribution[EntityKind], what: str) -> Verdict:
     return Verdict((Problem("plugin-error", f"plugin {kind.plugin} {what}"),))
+
+
+def _unstorable(relations: Iterable[Relation]) -> object | None:
+    """The first reference or type that cannot be kept."""
+    seen: dict[object, None] = {}
+    for relation in relations:
+        for text in (relation.source, relation.type, relation.target):
+            if text.__class__ is not str:
+                return text
+            seen[text] = None
+    return next((text for text in seen if not _is_storable(text)), None)
 
 
 def _is_storable(text: object) -> bool:

@@ -289,7 +289,7 @@ def test_relations_go_both_ways(
 
 
 def test_every_field_with_an_edge_is_in_the_table_above() -> None:
-    declared = {(k.name, f.name) for k in KINDS for f in k._fields if f.edge}
+    declared = {(k.name, f.name) for k in KINDS for f, _ in k._fields if f.edge}
     assert declared == {(kind, field) for kind, field, *_ in RELATIONS}
 
 
