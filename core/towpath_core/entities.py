@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from towpath_core.errors import Place, Problem
 from towpath_core.refs import DEFAULT_NAMESPACE, EntityRef
+from towpath_core.weburl import is_url, runs_script
 
 __all__ = ("Entity", "Relation", "check_envelope", "entity_from")
 
@@ -25,11 +25,6 @@ _NAMESPACE = re.compile(r"[a-z0-9]+(?:-+[a-z0-9]+)*")
 _API_SUFFIX = re.compile(r"[a-z0-9A-Z]+")
 _TAG = re.compile(r"[a-z0-9:+#]+(-[a-z0-9:+#]+)*")
 _ROOT = frozenset({"apiVersion", "kind", "metadata", "spec"})
-_PLAIN_URL = re.compile(
-    r"https?://(?:[A-Za-z0-9-]+\.)*+[A-Za-z][A-Za-z0-9-]*+(?::[0-9]{1,4})?+(?:[/?#][!-~]*+)?+"
-)
-_URL_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ACTIVE = re.compile(r"\s*(javascript|vbscript|data):", re.IGNORECASE)
 _MAX_LABEL = 63
 _MAX_SUBDOMAIN = 253
 _MAX_QUALIFIED = _MAX_SUBDOMAIN + 1 + _MAX_LABEL
@@ -186,14 +181,16 @@ def _check_links(links: object) -> Iterator[Problem]:
             yield _problem("metadata", "a link must be a mapping", where)
             continue
         url = link.get("url")
-        if not _is_url(url):
+        if not isinstance(url, str) or not is_url(url):
             yield _problem("metadata", "a link needs a url with a scheme", f"{where}/url")
-        elif _ACTIVE.match(str(url)):
+        elif runs_script(url):
             # A page that shows the link would run what stands in it.
             text = "a link cannot be of javascript:, vbscript: or data:"
             yield _problem("metadata", text, f"{where}/url")
         for key in ("title", "icon", "type"):
-            if key in link and not (_is_text(link[key]) and link[key].strip()):
+            text = link.get(key, key)
+            # A type of spaces is a text; a title of spaces shows nothing.
+            if not _is_text(text) or (key != "type" and not text.strip()):
                 yield _problem("metadata", f"{key} must be a non-empty string", f"{where}/{key}")
 
 
@@ -238,19 +235,6 @@ def _is_qualified(value: str) -> bool:
     # Kept, as a catalog has the same few keys on every entity; given short texts only.
     prefix, slash, name = value.rpartition("/")
     return _is_name(name) and (not slash or _is_subdomain(prefix))
-
-
-def _is_url(value: object) -> bool:
-    if isinstance(value, str) and _PLAIN_URL.fullmatch(value):
-        return True
-    if not isinstance(value, str) or not _URL_SCHEME.match(value):
-        return False
-    try:
-        parts = urlsplit(value)
-        special = parts.scheme in ("http", "https", "ftp", "ws", "wss")
-        return bool(parts.hostname) if special else bool(parts.netloc or parts.path)
-    except ValueError:
-        return False
 
 
 def _shown(value: object) -> str:

@@ -50,7 +50,10 @@ REFUSED = {
     "anchors": ("[" + ",".join(f"&a{i} x" for i in range(200_000)) + "]", "`anchors`"),
     "anchored pairs": ("".join(f"&k{i} k{i}: &v{i} v\n" for i in range(60_000)), "`anchors`"),
     "flow members": ("{" + ",".join(f"k{i}: 1" for i in range(200_000)) + "}", "`nodes`"),
-    "complex keys": ("".join(f"? [{i}, {{a: b}}]\n: x\n" for i in range(50_000)), "`collection_keys`"),
+    "complex keys": (
+        "".join(f"? [{i}, {{a: b}}]\n: x\n" for i in range(50_000)),
+        "`collection_keys`",
+    ),
     "long complex key": ("? [" + ",".join(["xxxxxxxx"] * 10_000) + "]\n: y", "`key_characters`"),
     "nested complex keys": ("? " * 90 + "x", "`key_characters`"),
     "tag directives": (

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from towpath_backstage.kinds.rules import Quick, Rule, problem, quick
+from towpath_backstage.placeholders import is_placeholder
 from towpath_backstage.yaml import shown
 from towpath_core.entities import Entity, Relation
 from towpath_core.errors import Invalid, Problem
@@ -44,7 +45,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         rule: what it may hold.
         hint: what it is for, with an example; part of every message about it.
         required: whether it must be there.
-        unless: another field that makes up for this one where it is missing.
+        unless: another field whose text makes up for this one where it is missing.
         edge: the relation it states; its value is then a reference or a list of them.
     """
 
@@ -106,7 +107,7 @@ class DeclaredKind:
         spec, namespace = entity.spec, entity.namespace
         for field, good in self._plan_of(entity):
             if field.name not in spec:
-                if field.required and field.unless not in spec:
+                if field.required and not _stands_in(spec.get(field.unless)):
                     text = f"{field.name} is missing ({field.hint})"
                     yield problem(text, f"/spec/{field.name}")
                 continue
@@ -161,6 +162,10 @@ def _canonical(ref: str, default_kind: str | None, namespace: str) -> str:
         return str(parse_ref(ref, default_kind=default_kind, default_namespace=namespace))
     except Invalid:
         return ""
+
+
+def _stands_in(value: Any) -> bool:
+    return (isinstance(value, str) and value != "") or is_placeholder(value)
 
 
 def _wrong(value: Any, field: Field, namespace: str) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ __all__ = (
     "items",
     "json_type",
     "mapping",
+    "nothing",
     "problem",
     "quick",
     "string",
@@ -110,6 +111,12 @@ def flag(value: Any, pointer: str, hint: str) -> Iterator[Problem]:
     """Take true or false."""
     if not isinstance(value, bool):
         yield _wrong(pointer, "true or false", value, hint)
+
+
+def nothing(value: Any, pointer: str, hint: str) -> Iterator[Problem]:
+    """Take what stands for nothing: null, false, zero."""
+    if value:
+        yield _wrong(pointer, "a list", value, hint)
 
 
 def choice(*choices: str) -> Rule:
