@@ -10,8 +10,13 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv
 UP ?=
 CONFORMANCE_CACHE ?= $(or $(TOWPATH_CONFORMANCE_CACHE),$(HOME)/.cache/towpath/conformance)
 MODEL := @backstage/catalog-model@1.10 @backstage/plugin-scaffolder-common@2.4 yaml@2
+SIZES ?= 1000 10000 100000
+BENCH_SECONDS ?= 10
+BENCH_OUT ?= bench.json
+BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
+CONFORMANCE ?=
 
-.PHONY: help setup up demo test check format lint types imports docs api clean conformance-model
+.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -35,6 +40,9 @@ demo: $(READY) ## Do the three jobs against what `make up` runs
 
 test: $(READY) ## Run all tests, in parallel
 	@$(BIN)/pytest -n auto --dist worksteal -q
+
+conformance: $(READY) ## Let other people's clients and random requests at the catalog
+	@$(BIN)/python tools/conformance/run.py $(CONFORMANCE)
 
 conformance-model: $(READY) ## Compare what is taken and refused with Backstage's own model
 	@mkdir -p $(CONFORMANCE_CACHE)/model
@@ -65,6 +73,12 @@ docs: $(READY) ## See that what is generated is fresh: sync twin, OpenAPI docume
 api: $(READY) ## Write what is generated
 	@$(BIN)/python tools/unasync.py
 	@$(BIN)/towpath admin openapi > docs/reference/openapi.json
+
+bench: $(READY) ## Measure the gateway beside the floor of this machine: SIZES="1000 10000"
+	@$(BENCH) --sizes $(SIZES) --seconds $(BENCH_SECONDS)
+
+bench-quick: $(READY) ## The same with 1,000 entities and two seconds a read
+	@$(BENCH) --sizes 1000 --seconds 2
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -15,6 +15,7 @@ from towpath_core.catalog import Document, EntityKind
 from towpath_core.entities import Entity, Relation, check_envelope, entity_from
 from towpath_core.errors import Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
+from towpath_engine.catalog.rules import CatalogRules
 
 __all__ = (
     "MANAGED_BY",
@@ -25,6 +26,7 @@ __all__ = (
     "annotated",
     "entity_of",
     "json_of",
+    "placed",
 )
 
 log = structlog.get_logger(__name__)
@@ -48,23 +50,37 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class KindJudge:
-    """Asks the kinds that plugins offer."""
+    """Asks the rules of the catalog, and then the kinds that plugins offer.
 
-    def __init__(self, host: PluginHost) -> None:
+    Args:
+        host: whose plugins are asked.
+        rules: what may come from where; everything where None.
+    """
+
+    def __init__(self, host: PluginHost, rules: CatalogRules | None = None) -> None:
         self._host = host
+        self._rules = rules or CatalogRules()
 
-    async def judge(self, entities: Sequence[Entity]) -> list[Verdict]:
+    async def judge(self, entities: Sequence[Entity], origin: str = "") -> list[Verdict]:
         """A verdict for each entity, in order; each plugin is called once for all of its own.
 
         Never raises for what an entity holds or a plugin does; that becomes a problem.
+
+        Args:
+            entities: with good envelopes.
+            origin: the registered location that they come from, as `type:target`; empty where
+                none was registered.
         """
         known = self._host.contributions.entity_kinds
         verdicts: dict[int, Verdict] = {}
         by_plugin: dict[str, list[tuple[int, Contribution[EntityKind]]]] = {}
         for number, entity in enumerate(entities):
             kind = known.get((entity.kind.lower(), entity.api_version))
+            refusal = self._rules.refuse(entity, origin)
             if kind is None or kind.value.name != entity.kind:
                 verdicts[number] = Verdict((_unknown_kind(entity, known.keys(), kind),))
+            elif refusal is not None:
+                verdicts[number] = Verdict((refusal,))
             else:
                 by_plugin.setdefault(kind.plugin, []).append((number, kind))
         for chosen in by_plugin.values():
@@ -127,6 +143,16 @@ def _unstorable(relations: Iterable[Relation]) -> object | None:
 
 def _is_storable(text: object) -> bool:
     return isinstance(text, str) and 0 < len(text) <= _MAX_REF and text.isprintable()
+
+
+def placed(problem: Problem, document: Document, file: str) -> Problem:
+    """A problem of a document with its place in a file."""
+    place = problem.place
+    if place.line is not None:
+        place = msgspec.structs.replace(place, file=place.file or file)
+    else:
+        place = document.place(file, place.pointer)
+    return msgspec.structs.replace(problem, place=place)
 
 
 def entity_of(document: Document) -> tuple[Entity | None, list[Problem]]:

@@ -23,7 +23,8 @@ from towpath_core.entities import Entity
 from towpath_core.errors import NotFound, Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
 from towpath_engine.catalog.following import Stop, follow
-from towpath_engine.catalog.judging import KindJudge, annotated, entity_of, json_of
+from towpath_engine.catalog.judging import KindJudge, annotated, entity_of, json_of, placed
+from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.sources import FileFetch, within
 from towpath_engine.catalog.writer import Draft
 
@@ -85,10 +86,15 @@ class Reading(msgspec.Struct):
 class LocationReader:
     """Reads locations with the sources, formats and kinds that plugins offer."""
 
-    def __init__(self, host: PluginHost, limits: ReadingLimits | None = None) -> None:
+    def __init__(
+        self,
+        host: PluginHost,
+        limits: ReadingLimits | None = None,
+        rules: CatalogRules | None = None,
+    ) -> None:
         self._host = host
         self._limits = limits or ReadingLimits()
-        self.kinds = KindJudge(host)
+        self.kinds = KindJudge(host, rules)
 
     def source_for(self, type: str, target: str) -> Contribution[CatalogSource] | None:
         """The first source, by name, that reads such a location."""
@@ -217,7 +223,7 @@ class LocationReader:
             good = self._enveloped(documents, file, reading)
         else:  # A large file must not hold up the event loop.
             good = await asyncio.to_thread(self._enveloped, documents, file, reading)
-        verdicts = await self.kinds.judge([entity for entity, _ in good])
+        verdicts = await self.kinds.judge([entity for entity, _ in good], origin)
         found = []
         for (entity, document), verdict in zip(good, verdicts, strict=True):
             problems: Iterable[Problem] = verdict.problems
@@ -257,17 +263,8 @@ def _spoil(
     ref: str | None = None,
 ) -> None:
     for problem in problems:
-        reading.problems.append(FoundProblem(_placed(problem, document, file), ref))
+        reading.problems.append(FoundProblem(placed(problem, document, file), ref))
         reading.spoilt.add(file)
-
-
-def _placed(problem: Problem, document: Document, file: str) -> Problem:
-    place = problem.place
-    if place.line is not None:
-        place = msgspec.structs.replace(place, file=place.file or file)
-    else:
-        place = document.place(file, place.pointer)
-    return msgspec.structs.replace(problem, place=place)
 
 
 def _twice(draft: Draft, reading: Reading) -> list[Problem]:
