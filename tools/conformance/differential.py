@@ -3,14 +3,15 @@
     python tools/conformance/differential.py [--questions 10000] [--seed 1] [--entities 400]
 
 Starts a platform of its own with a catalog of oddities, gives its final entities to the client, and
-compares the answers whole. Needs node, and a folder with `@backstage/catalog-client` in its
-`node_modules`, which TOWPATH_NODE_PACKAGES names. Fails when there is a difference.
+compares the answers whole. Fails when there is a difference. Needs node; the client is installed
+once, in a folder outside the tree: TOWPATH_CONFORMANCE_CACHE, or ~/.cache/towpath/conformance.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,12 +19,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "bench")]
 
-from comparing import PACKAGES, Broken, Comparison, Oracle  # noqa: E402
+from comparing import Broken, Comparison, Oracle  # noqa: E402
 from entities_seen import Seen  # noqa: E402
 from oddities import oddities  # noqa: E402
 from serving import Client, Failed, Gateway  # noqa: E402
 
-DEFAULT_PACKAGES = "~/.cache/towpath/conformance"
+CACHE = "TOWPATH_CONFORMANCE_CACHE"
+DEFAULT_CACHE = "~/.cache/towpath/conformance"
+NPM = ("@backstage/catalog-client", "@backstage/catalog-model")
 SHOWN = 20
 
 
@@ -63,6 +66,26 @@ def compare(gateway: Gateway, packages: Path, *, entities: int, questions: int, 
     return len(comparison.differences)
 
 
+def packages() -> Path:
+    """The folder with the client's npm packages, which are installed when they are not there.
+
+    Raises:
+        Broken: they cannot be installed.
+    """
+    folder = Path(os.environ.get(CACHE) or DEFAULT_CACHE).expanduser() / "npm"
+    if not all((folder / "node_modules" / name / "package.json").is_file() for name in NPM):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text('{"private": true, "type": "module"}\n')
+        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *NPM]
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise Broken("npm is missing; install Node.js 20 or newer.") from None
+        if done.returncode:
+            raise Broken(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}")
+    return folder
+
+
 def main() -> int:
     """Compare a platform of this checkout."""
     parser = argparse.ArgumentParser(description="Compare with Backstage's in-memory client.")
@@ -70,21 +93,11 @@ def main() -> int:
     parser.add_argument("--entities", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    packages = Path(os.environ.get(PACKAGES) or DEFAULT_PACKAGES).expanduser()
-    if not (packages / "node_modules" / "@backstage" / "catalog-client").is_dir():
-        print(
-            f"differential: {packages} has no @backstage/catalog-client.\n"
-            f"Get it: npm install --prefix {packages} @backstage/catalog-client"
-            " @backstage/catalog-model\n"
-            f"or say in {PACKAGES} where it is.",
-            file=sys.stderr,
-        )
-        return 2
     gateway = Gateway()
     try:
         found = compare(
             gateway,
-            packages,
+            packages(),
             entities=options.entities,
             questions=options.questions,
             seed=options.seed,
