@@ -12,11 +12,12 @@ SIZES ?= 1000 10000 100000
 BENCH_SECONDS ?= 10
 BENCH_OUT ?= bench.json
 BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
+CONFORMANCE ?=
 
-.PHONY: help setup up demo test check format lint types imports docs api bench bench-quick clean
+.PHONY: help setup up demo test conformance check format lint types imports docs api bench bench-quick clean
 
 help: ## Say what the targets do
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Make .venv with everything in it
 
@@ -37,6 +38,9 @@ demo: $(READY) ## Do the three jobs against what `make up` runs
 
 test: $(READY) ## Run all tests, in parallel
 	@$(BIN)/pytest -n auto --dist worksteal -q
+
+conformance: $(READY) ## Let other people's clients and random requests at the catalog
+	@$(BIN)/python tools/conformance/run.py $(CONFORMANCE)
 
 check: $(READY) lint types imports docs test ## All that must hold before a commit; what CI runs
 

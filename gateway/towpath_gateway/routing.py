@@ -13,7 +13,7 @@ import litestar
 from towpath_core.identity import Scope
 from towpath_gateway.openapi.operation import OPERATION, Operation
 
-__all__ = ("OPEN", "SCOPE", "delete", "get", "post")
+__all__ = ("OPEN", "SCOPE", "delete", "get", "post", "put")
 
 SCOPE = "scope"
 """The option of a handler that holds the scope that opens it; without one it is closed."""
@@ -32,6 +32,11 @@ def get(path: str, scope: Scope | Literal["open"], operation: Operation) -> Deco
 def post(path: str, scope: Scope, operation: Operation) -> Decorator:
     """Declare a write, or a read that takes a body."""
     return litestar.post(path, **_options(scope, operation))
+
+
+def put(path: str, scope: Scope, operation: Operation) -> Decorator:
+    """Declare a replacement, which may be repeated."""
+    return litestar.put(path, **_options(scope, operation))
 
 
 def delete(path: str, scope: Scope, operation: Operation) -> Decorator:

@@ -134,7 +134,7 @@ async def test_a_refresh_of_the_same_writes_nothing(platform, source):
 async def test_changes_and_removals_are_taken_in(platform, source):
     source.files["/all.yaml"] = joined(component("a"), component("b"))
     report = await platform.catalog.register(ADA, "mem", "/all.yaml")
-    uid = platform.index.by_ref("component:default/a").stored.uid
+    uid = platform.index.by_ref("component:default/a").uid
     source.files["/all.yaml"] = joined(component("a", type="library"), component("c"))
     again = await platform.catalog.refresh(ADA, report.location.id)
     assert again.outcome.changed == ["component:default/a"]
@@ -142,7 +142,7 @@ async def test_changes_and_removals_are_taken_in(platform, source):
     assert again.outcome.deleted == ["component:default/b"]
     assert names(platform) == ["a", "c"]
     a = platform.index.by_ref("component:default/a")
-    assert a.stored.uid == uid
+    assert a.uid == uid
     assert json.loads(a.final)["spec"]["type"] == "library"
 
 
@@ -583,14 +583,14 @@ async def test_a_deleted_entity_comes_back_with_its_location(platform, source):
 
     source.files["/all.yaml"] = joined(component("a"))
     report = await platform.catalog.register(ADA, "mem", "/all.yaml")
-    uid = platform.index.by_ref("component:default/a").stored.uid
+    uid = platform.index.by_ref("component:default/a").uid
     await platform.catalog.delete_entity(ADA, UUID(uid))
     assert names(platform) == []
     await platform.catalog.delete_entity(ADA, UUID(uid))
     await platform.catalog.delete_entity(ADA, uuid4())
     await platform.catalog.refresh_entity(ADA, report.location.entity_ref.upper())
     assert names(platform) == ["a"]
-    assert platform.index.by_ref("component:default/a").stored.uid != uid
+    assert platform.index.by_ref("component:default/a").uid != uid
     with pytest.raises(NotFound):
         await platform.catalog.refresh_entity(ADA, "component:default/none")
     with pytest.raises(NotFound):
@@ -620,7 +620,7 @@ async def test_policies_are_asked_before_anything_is_written(engine_url, tmp_pat
                 await ask(ADA, "mem", "/shop.yaml")
         assert await platform.catalog.locations() == []
         await platform.catalog.register(ADA, "mem", "/all.yaml")
-        uid = UUID(platform.index.by_ref("component:default/shop").stored.uid)
+        uid = UUID(platform.index.by_ref("component:default/shop").uid)
         # Also where this process does not know the entity yet.
         platform.index.apply([], [str(uid)])
         with pytest.raises(Forbidden, match="hands off"):

@@ -23,6 +23,7 @@ from towpath_engine.catalog.ingest import take_in
 from towpath_engine.catalog.judging import annotated, json_of
 from towpath_engine.catalog.locations import Location, LocationReport, StoredProblem
 from towpath_engine.catalog.reading import LocationReader, Reading
+from towpath_engine.catalog.registrations import Registrations, check_target, settle_name
 from towpath_engine.catalog.tables import ENTITIES, LOCATIONS, PROBLEMS
 from towpath_engine.catalog.writer import (
     Draft,
@@ -59,6 +60,7 @@ class CatalogService:
         self._database = database
         self._reader = reader
         self._policy = policy
+        self.registrations = Registrations(database, feed, reader, policy)
 
     async def register(
         self, principal: Principal, type: str, target: str, *, again: bool = False
@@ -201,36 +203,16 @@ class CatalogService:
         return msgspec.json.decode(body, type=Entity) if body is not None else None
 
     async def location(self, location_id: UUID) -> Location:
-        """A registered location.
-
-        Raises:
-            NotFound: there is none with that id.
-        """
-        query = select(LOCATIONS).where(LOCATIONS.c.id == location_id)
-        async with self._database.begin() as transaction:
-            row = (await transaction.execute(query)).one_or_none()
-        if row is None:
-            raise NotFound(f"Found no location with ID {location_id}")
-        return Location(row.id, row.type, row.target)
+        """A registered location; see `Registrations.location`."""
+        return await self.registrations.location(location_id)
 
     async def locations(self) -> Sequence[Location]:
-        """All registered locations, ordered by id."""
-        async with self._database.begin() as transaction:
-            rows = (await transaction.execute(select(LOCATIONS).order_by(LOCATIONS.c.id))).all()
-        return [Location(row.id, row.type, row.target) for row in rows]
+        """All registered locations; see `Registrations.all`."""
+        return await self.registrations.all()
 
     async def location_of(self, ref: str) -> Location:
-        """The registered location that an entity was read from.
-
-        Raises:
-            NotFound: there is no such entity, or it was not read from one.
-        """
-        query = select(ENTITIES.c.location_id).where(ENTITIES.c.ref == ref.lower())
-        async with self._database.begin() as transaction:
-            row = (await transaction.execute(query)).one_or_none()
-        if row is None or row.location_id is None:
-            raise NotFound(f"Found no location of {ref}")
-        return await self.location(row.location_id)
+        """The location that an entity was read from; see `Registrations.of_entity`."""
+        return await self.registrations.of_entity(ref)
 
     async def problems(
         self, *, location_id: UUID | None = None, after: int = 0, limit: int = 100
@@ -245,13 +227,7 @@ class CatalogService:
             return [StoredProblem(**row) for row in rows]
 
     def _check_target(self, type: str, target: str) -> None:
-        if not target.strip() or "\0" in target or len(target) > 4096:
-            raise Invalid("A location needs a target of 1 to 4096 characters.")
-        if self._reader.source_for(type, target) is None:
-            raise Invalid(
-                f"No source reads {type}:{target}.",
-                next="Known are files (file:/path) and git repositories (url:git+file:///...).",
-            )
+        check_target(self._reader, type, target)
 
     async def _read_in(
         self, principal: Principal, type: str, target: str, *, again: bool, known: bool = False
@@ -284,12 +260,12 @@ class CatalogService:
         c = LOCATIONS.c
         query = select(LOCATIONS).where(c.type == type, c.target == target)
         row = (await transaction.execute(query)).one_or_none()
-        return Location(row.id, row.type, row.target) if row is not None else None
+        return Location.of(row) if row is not None else None
 
     async def _insert(
         self, transaction: Transaction, principal: Principal, type: str, target: str
     ) -> Location:
-        location = Location(new_id(), type, target)
+        location = await settle_name(transaction, Location(new_id(), type, target))
         values = msgspec.structs.asdict(location)
         actor = audit.actor_of(principal)
         statement = insert(LOCATIONS).values(**values, created_by=actor, created_at=now())

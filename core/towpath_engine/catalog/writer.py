@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, text, update
 
 from towpath_core.entities import Entity, Relation
 from towpath_engine.catalog.feed import CHANNEL
-from towpath_engine.catalog.tables import ENTITIES, RELATIONS, REVISIONS
+from towpath_engine.catalog.tables import ENTITIES, REVISIONS
 from towpath_engine.clock import now
 from towpath_engine.store.database import Transaction
 
@@ -94,7 +94,7 @@ async def put_entities(
     await serialise(transaction)
     outcome = Outcome()
     known = await _known(transaction, [draft.ref for draft in drafts])
-    fresh, renewed, edges = _Rows(), _Rows(), _Rows()
+    fresh, renewed = _Rows(), _Rows()
     for draft in drafts:
         row, old = _row(draft, location_id), known.get(draft.ref)
         if old is not None and old.origin != draft.origin:
@@ -106,8 +106,7 @@ async def put_entities(
             row["revision"] = old.revision + 1 if old is not None else 1
             (renewed if old is not None else fresh).append(row)
             (outcome.changed if old is not None else outcome.added).append(draft.ref)
-            edges += _edges(row["uid"], draft)
-    await _write(transaction, fresh, renewed, edges)
+    await _write(transaction, fresh, renewed)
     rows = [_revision(row, "put", actor, source) for row in (*fresh, *renewed)]
     outcome.seq = await _log(transaction, rows)
     return outcome
@@ -128,6 +127,7 @@ async def delete_entities(
             "revision": row.revision + 1,
             "action": "delete",
             "body": None,
+            "edges": None,
             "actor": actor,
             "source": source,
             "at": now(),
@@ -149,20 +149,15 @@ def _is_there(draft: Draft, row: Mapping[str, Any], old: Any) -> bool:
     return draft.lacking or (old.hash == row["hash"] and old.file == draft.file)
 
 
-def _edges(uid: UUID, draft: Draft) -> list[dict[str, Any]]:
-    return [
-        {"origin_uid": uid, "source": r.source, "type": r.type, "target": r.target}
-        for r in sorted(set(draft.relations))
-    ]
-
-
 def _row(draft: Draft, location_id: UUID | None) -> dict[str, Any]:
-    edges = msgspec.json.encode(sorted(set(draft.relations)))
+    stated = sorted({(r.source, r.type, r.target) for r in draft.relations})
+    edges = msgspec.json.encode(stated)
     moment = now()
     return {
         "ref": draft.ref,
         "kind": draft.entity.kind.lower(),
         "body": draft.body.decode(),
+        "edges": edges.decode(),
         "hash": hashlib.sha256(draft.body + b"\n" + edges).hexdigest(),
         "origin": draft.origin,
         "file": draft.file,
@@ -176,12 +171,11 @@ async def _write(
     transaction: Transaction,
     fresh: list[dict[str, Any]],
     renewed: list[dict[str, Any]],
-    edges: list[dict[str, Any]],
 ) -> None:
     if fresh:
         await transaction.execute(insert(ENTITIES), fresh)
     if renewed:
-        names = ("kind", "body", "hash", "file", "location_id", "revision", "updated_at")
+        names = ("kind", "body", "edges", "hash", "file", "location_id", "revision", "updated_at")
         statement = (
             update(ENTITIES)
             .where(ENTITIES.c.uid == bindparam("b_uid"))
@@ -189,10 +183,6 @@ async def _write(
         )
         rows = [{f"b_{name}": row[name] for name in (*names, "uid")} for row in renewed]
         await transaction.execute(statement, rows)
-        stale = RELATIONS.c.origin_uid == func.any([row["uid"] for row in renewed])
-        await transaction.execute(delete(RELATIONS).where(stale))
-    if edges:
-        await transaction.execute(insert(RELATIONS), edges)
 
 
 def _revision(row: Mapping[str, Any], action: str, actor: str, source: str) -> dict[str, Any]:
@@ -202,6 +192,7 @@ def _revision(row: Mapping[str, Any], action: str, actor: str, source: str) -> d
         "revision": row["revision"],
         "action": action,
         "body": row["body"],
+        "edges": row["edges"],
         "actor": actor,
         "source": source,
         "at": row["updated_at"],
