@@ -10,8 +10,7 @@ once, in a folder outside the tree: TOWPATH_CONFORMANCE_CACHE, or ~/.cache/towpa
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
+import signal
 import sys
 import time
 from pathlib import Path
@@ -19,24 +18,25 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "bench")]
 
+import generate  # noqa: E402
+from clients import Missing, Tools  # noqa: E402
 from comparing import Broken, Comparison, Oracle  # noqa: E402
 from entities_seen import Seen  # noqa: E402
 from oddities import oddities  # noqa: E402
+from run import cache  # noqa: E402
 from serving import Client, Failed, Gateway  # noqa: E402
 
-CACHE = "TOWPATH_CONFORMANCE_CACHE"
-DEFAULT_CACHE = "~/.cache/towpath/conformance"
-NPM = ("@backstage/catalog-client", "@backstage/catalog-model")
 SHOWN = 20
 
 
-def load(gateway: Gateway, texts: dict[str, str]) -> Client:
-    """Start the platform with a catalog; returns a client that may read."""
+def load(gateway: Gateway, entities: int, seed: int) -> Client:
+    """Start the platform with oddities and half as many plain entities; returns a reader of it."""
+    odd = gateway.catalog / "oddities.yaml"
+    odd.write_text(oddities(entities, seed))
+    generate.write(max(20, entities // 2), gateway.catalog / "plain", seed)
     gateway.start()
     client = Client(gateway.url, gateway.token("catalog:read", "catalog:write"))
-    for name, text in texts.items():
-        file = gateway.catalog / name
-        file.write_text(text)
+    for file in (odd, gateway.catalog / "plain" / "all.yaml"):
         made = client.json("/api/v1/catalog/locations", {"type": "file", "target": str(file)})
         if made["problems"]:
             raise Failed(f"The catalog has problems: {made['problems'][:3]}")
@@ -45,7 +45,7 @@ def load(gateway: Gateway, texts: dict[str, str]) -> Client:
 
 def compare(gateway: Gateway, packages: Path, *, entities: int, questions: int, seed: int) -> int:
     """Compare, and say what differs; returns how many differences there are."""
-    client = load(gateway, {"oddities.yaml": oddities(entities, seed)})
+    client = load(gateway, entities, seed)
     finals = client.json("/api/catalog/entities")
     seen = Seen(finals)
     oracle = Oracle(list(seen.entities.values()), packages)
@@ -66,26 +66,6 @@ def compare(gateway: Gateway, packages: Path, *, entities: int, questions: int, 
     return len(comparison.differences)
 
 
-def packages() -> Path:
-    """The folder with the client's npm packages, which are installed when they are not there.
-
-    Raises:
-        Broken: they cannot be installed.
-    """
-    folder = Path(os.environ.get(CACHE) or DEFAULT_CACHE).expanduser() / "npm"
-    if not all((folder / "node_modules" / name / "package.json").is_file() for name in NPM):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_text('{"private": true, "type": "module"}\n')
-        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *NPM]
-        try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise Broken("npm is missing; install Node.js 20 or newer.") from None
-        if done.returncode:
-            raise Broken(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}")
-    return folder
-
-
 def main() -> int:
     """Compare a platform of this checkout."""
     parser = argparse.ArgumentParser(description="Compare with Backstage's in-memory client.")
@@ -93,16 +73,20 @@ def main() -> int:
     parser.add_argument("--entities", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    # Told to stop, it stops what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     gateway = Gateway()
     try:
+        tools = Tools(cache())
+        tools.prepare(["npm"])
         found = compare(
             gateway,
-            packages(),
+            tools.npm(),
             entities=options.entities,
             questions=options.questions,
             seed=options.seed,
         )
-    except (Failed, Broken) as failure:
+    except (Failed, Broken, Missing) as failure:
         print(f"differential: {failure}", file=sys.stderr)
         return 2
     finally:
