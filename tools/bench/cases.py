@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from generate import CARGO, WORKS
+from generate import WORKS
 from load import Request
 from serving import Client, Failed
 
@@ -51,7 +51,7 @@ def cases(client: Client, names: dict[str, list[str]], total: int) -> list[Case]
     page = {"filter": "kind=component", "limit": 20}
     full = [
         {"fullTextFilterTerm": t, "fullTextFilterFields": "metadata.name,metadata.title"}
-        for t in _terms(dice)
+        for t in _terms(dice, names["component"])
     ]
     crews = [f"kind=component,spec.owner=group:default/{c}" for c in names["group"]]
     refs = [f"{kind}:default/{n}" for kind in ("component", "api", "resource") for n in names[kind]]
@@ -121,18 +121,20 @@ def _by_refs(refs: list[str]) -> Request:
     return Request(f"{ENTITIES}/by-refs", json.dumps({"entityRefs": refs}))
 
 
-def _terms(dice: random.Random) -> list[str]:
-    """What people type: words and parts of them, two words, a number, and what is not there.
+def _terms(dice: random.Random, names: list[str]) -> list[str]:
+    """What people type: some letters of a name or of a title, seldom of none.
 
     So many that what was found for one of them is forgotten before it is asked for again.
     """
-    words = [*CARGO, *WORKS]
-    terms = {*words, *(word[:4] for word in words), *(word[1:5] for word in words)}
-    terms |= {f"{one[:most]} {other}" for one in CARGO for other in WORKS for most in (3, 9)}
-    terms |= {f"{one}-{other[:most]}" for one in CARGO for other in WORKS for most in (2, 5)}
-    terms |= {f"{one[-2:]}-{dice.randrange(10, 1000)}" for one in words for _ in range(20)}
-    terms |= {f"{one} lighthouse" for one in words}
-    return sorted(terms)
+    terms = dict.fromkeys(f"{one} lighthouse" for one in WORKS)
+    while len(terms) < VARIETY:
+        name = dice.choice(names)
+        text = dice.choice((name, name.replace("-", " ")))
+        at = dice.randrange(len(text) - 3)
+        terms[text[at : at + dice.randint(3, 12)].strip()] = None
+    found = list(terms)
+    dice.shuffle(found)
+    return found
 
 
 def _deep(client: Client, total: int, order: dict[str, str], dice: random.Random) -> list[Request]:
