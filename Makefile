@@ -17,17 +17,10 @@ BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
 CONFORMANCE ?=
 DIFFERENTIAL ?=
 
-<<<<<<< HEAD
-.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick clean
+.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick differential clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
-=======
-.PHONY: help setup up demo test conformance check format lint types imports docs api bench bench-quick differential clean
-
-help: ## Say what the targets do
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
->>>>>>> bench
 
 setup: $(READY) ## Make .venv with everything in it
 
