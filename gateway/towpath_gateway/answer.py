@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from litestar.types import Receive, Scope, Send
 
-__all__ = ("JSON", "NO_STORE", "Answer", "Header", "json_bytes", "nothing", "reply")
+__all__ = ("JSON", "NO_STORE", "Answer", "Header", "allowing", "json_bytes", "nothing", "reply")
 
 Header = tuple[bytes, bytes]
 
@@ -69,4 +69,11 @@ def nothing() -> Answer:
     """204: it is done, and there is nothing to say."""
     answer = Answer(b"", 204)
     answer.headers = [_NOSNIFF]
+    return answer
+
+
+def allowing(methods: str) -> Answer:
+    """204 to OPTIONS: the methods that a path takes."""
+    answer = nothing()
+    answer.headers = [*answer.headers, (b"allow", methods.encode())]
     return answer
