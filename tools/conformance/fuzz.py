@@ -58,7 +58,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--operation", help="only this one, as `GET /entities`")
     asked = parser.parse_args()
-    schema = schemathesis.openapi.from_dict(json.loads(asked.document.read_text("utf-8")))
+    document = closed(json.loads(asked.document.read_text("utf-8")))
+    schema = schemathesis.openapi.from_dict(document)
     fuzzer = Fuzzer(asked.url, os.environ["TOKEN"], asked.examples, asked.seed)
     begun = time.monotonic()
     skipped = 0
@@ -80,6 +81,25 @@ def main() -> int:
     for text in fuzzer.failures.values():
         print(text)
     return 1 if fuzzer.failures else 0
+
+
+def closed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with bodies that have no keys but those it names, as ours are read.
+
+    Backstage's says so of some and ignores what others have besides; a request that is refused
+    for that alone tries nothing.
+    """
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            body = operation.get("requestBody", {}) if isinstance(operation, dict) else {}
+            waiting = [media["schema"] for media in body.get("content", {}).values()]
+            while waiting:
+                node = waiting.pop()
+                if node.get("properties"):
+                    node.setdefault("additionalProperties", False)
+                waiting += node.get("properties", {}).values()
+                waiting += [node["items"]] if "items" in node else []
+    return document
 
 
 def operations(schema: Any) -> Iterator[Any]:
