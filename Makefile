@@ -8,9 +8,13 @@ READY := $(VENV)/.ready
 # The system's certificates, because companies put their own on the way to the package index.
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv
 UP ?=
+SIZES ?= 1000 10000 100000
+BENCH_SECONDS ?= 10
+BENCH_OUT ?= bench.json
+BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
 CONFORMANCE ?=
 
-.PHONY: help setup up demo test conformance check format lint types imports docs api clean
+.PHONY: help setup up demo test conformance check format lint types imports docs api bench bench-quick clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -60,6 +64,12 @@ docs: $(READY) ## See that what is generated is fresh: sync twin, OpenAPI docume
 api: $(READY) ## Write what is generated
 	@$(BIN)/python tools/unasync.py
 	@$(BIN)/towpath admin openapi > docs/reference/openapi.json
+
+bench: $(READY) ## Measure the gateway beside the floor of this machine: SIZES="1000 10000"
+	@$(BENCH) --sizes $(SIZES) --seconds $(BENCH_SECONDS)
+
+bench-quick: $(READY) ## The same with 1,000 entities and two seconds a read
+	@$(BENCH) --sizes 1000 --seconds 2
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

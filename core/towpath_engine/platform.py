@@ -22,6 +22,7 @@ from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.service import CatalogService
+from towpath_engine.catalog.visibility import Sight
 from towpath_engine.policy import PolicyGate
 from towpath_engine.provisioning.bindings import BindingService
 from towpath_engine.provisioning.executors import Backends, provisioning_executors
@@ -79,10 +80,13 @@ class Platform:
         self.index = index
         self.feed = feed
         self.policy = PolicyGate(host)
+        self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
         self.reader = LocationReader(host)
-        self.catalog = CatalogService(database, index, feed, self.reader, self.policy)
+        self.catalog = CatalogService(
+            database, index, feed, self.reader, self.policy, settings.keeping
+        )
         self.ancestry = Ancestry(database, host, self.reader)
         self.analysis = CatalogAnalysis(database, host, self.reader, self.policy)
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)

@@ -7,7 +7,7 @@
     TOWPATH_CATALOG_ROOTS  folders that file locations are read from, separated as in PATH
     TOWPATH_PLUGINS        names of plugins to load, separated by commas; default all
 
-The file has tables `[catalog] roots`, `[plugins] disable`, and `[plugins.<name>]` with a plugin's
+The file has tables `[catalog]`, `[plugins] disable`, and `[plugins.<name>]` with a plugin's
 own settings; anything else in it is refused, because it is a slip. The environment wins over it.
 """
 
@@ -25,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from towpath_core.errors import SettingsError
 from towpath_core.plugins import PluginConfig
+from towpath_engine.catalog.keeping import KEEPING_NAMES, Keeping, read_keeping
 from towpath_engine.store.database import driver_url
 
 __all__ = ("EngineSettings", "load_settings")
@@ -39,6 +40,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         secret_key: sealing key in base64, or None for the file in `home`.
         catalog_roots: folders that file locations may be read from.
         plugins: which plugins, with their settings.
+        keeping: how careful the catalog is with what vanishes.
     """
 
     home: Path
@@ -46,6 +48,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str | None = None
     catalog_roots: tuple[Path, ...] = ()
     plugins: PluginConfig = PluginConfig()
+    keeping: Keeping = Keeping()
 
     @property
     def embedded(self) -> bool:
@@ -76,7 +79,7 @@ def load_settings(
     table = _read(file, required=bool(env.get("TOWPATH_CONFIG")))
     _check_names(table, ("catalog", "plugins"), "", file)
     catalog = _table(table, "catalog", file)
-    _check_names(catalog, ("roots",), "catalog.", file)
+    _check_names(catalog, ("roots", *KEEPING_NAMES), "catalog.", file)
     written = env.get("TOWPATH_CATALOG_ROOTS")
     configured = written.split(os.pathsep) if written else catalog.get("roots", [])
     if not isinstance(configured, list) or not all(isinstance(r, str) for r in configured):
@@ -89,6 +92,7 @@ def load_settings(
         secret_key=env.get("TOWPATH_SECRET_KEY") or None,
         catalog_roots=resolved,
         plugins=_plugins(table, file, env, home, resolved),
+        keeping=read_keeping(catalog),
     )
 
 

@@ -18,6 +18,7 @@ from towpath_gateway.catalog.ancestry import AncestryController
 from towpath_gateway.catalog.document import CatalogDocumentController
 from towpath_gateway.catalog.entities import EntityController
 from towpath_gateway.catalog.locations import LocationController
+from towpath_gateway.catalog.short import ShortWay
 from towpath_gateway.catalog.v1 import CatalogV1Controller
 from towpath_gateway.gate import Gate
 from towpath_gateway.parameters import accept_queries
@@ -62,7 +63,7 @@ class Application(Gate):
     """The application over an open platform, which stays open as long as it serves."""
 
     def __init__(self, app: ASGIApp, served: Served) -> None:
-        super().__init__(app)
+        super().__init__(ShortWay(app, served))
         self._served = served
 
     def close(self) -> None:
