@@ -23,7 +23,7 @@ from entities_seen import Seen  # noqa: E402
 from oddities import oddities  # noqa: E402
 from serving import Client, Failed, Gateway  # noqa: E402
 
-DEFAULT_PACKAGES = "~/.cache/towpath/conformance"
+DEFAULT_PACKAGES = "~/.cache/towpath/conformance/npm"
 SHOWN = 20
 
 
