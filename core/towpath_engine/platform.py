@@ -20,6 +20,8 @@ from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.service import CatalogService
+from towpath_engine.egress.client import EgressClient
+from towpath_engine.egress.handing import hand_over
 from towpath_engine.policy import PolicyGate
 from towpath_engine.provisioning.bindings import BindingService
 from towpath_engine.provisioning.executors import Backends, provisioning_executors
@@ -160,6 +162,24 @@ async def assemble(
         sealer: opens what was sealed before.
         index: keep the catalog in memory, and current.
     """
+    egress = EgressClient(settings.egress)
+    try:
+        await hand_over(host, egress)
+        async with _assembled(settings, database, host, sealer, index=index) as platform:
+            yield platform
+    finally:
+        egress.close()
+
+
+@asynccontextmanager
+async def _assembled(
+    settings: EngineSettings,
+    database: Database,
+    host: PluginHost,
+    sealer: Sealer,
+    *,
+    index: bool,
+) -> AsyncIterator[Platform]:
     memory = CatalogIndex()
     if not index:
         yield Platform(settings, database, host, sealer, memory, NoIndex())

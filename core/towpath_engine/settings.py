@@ -7,8 +7,9 @@
     TOWPATH_CATALOG_ROOTS  folders that file locations are read from, separated as in PATH
     TOWPATH_PLUGINS        names of plugins to load, separated by commas; default all
 
-The file has tables `[catalog] roots`, `[plugins] disable`, and `[plugins.<name>]` with a plugin's
-own settings; anything else in it is refused, because it is a slip. The environment wins over it.
+The file has tables `[catalog]`, `[egress]`, `[plugins] disable`, and `[plugins.<name>]` with a
+plugin's own settings; anything else in it is refused, because it is a slip. The environment wins
+over it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from towpath_core.errors import SettingsError
 from towpath_core.plugins import PluginConfig
+from towpath_engine.catalog.watch_settings import WatchSettings, read_watch
+from towpath_engine.egress.settings import EgressSettings, read_egress
 from towpath_engine.store.database import driver_url
 
 __all__ = ("EngineSettings", "load_settings")
@@ -39,6 +42,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         secret_key: sealing key in base64, or None for the file in `home`.
         catalog_roots: folders that file locations may be read from.
         plugins: which plugins, with their settings.
+        egress: which other machines may be asked.
+        watch: when locations are read again by themselves.
     """
 
     home: Path
@@ -46,6 +51,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str | None = None
     catalog_roots: tuple[Path, ...] = ()
     plugins: PluginConfig = PluginConfig()
+    egress: EgressSettings = EgressSettings()
+    watch: WatchSettings = WatchSettings()
 
     @property
     def embedded(self) -> bool:
@@ -74,9 +81,9 @@ def load_settings(
     home = _home(env)
     file = Path(env.get("TOWPATH_CONFIG") or home / "towpath.toml")
     table = _read(file, required=bool(env.get("TOWPATH_CONFIG")))
-    _check_names(table, ("catalog", "plugins"), "", file)
+    _check_names(table, ("catalog", "egress", "plugins"), "", file)
     catalog = _table(table, "catalog", file)
-    _check_names(catalog, ("roots",), "catalog.", file)
+    _check_names(catalog, ("roots", "watch", "refresh_seconds"), "catalog.", file)
     written = env.get("TOWPATH_CATALOG_ROOTS")
     configured = written.split(os.pathsep) if written else catalog.get("roots", [])
     if not isinstance(configured, list) or not all(isinstance(r, str) for r in configured):
@@ -89,6 +96,8 @@ def load_settings(
         secret_key=env.get("TOWPATH_SECRET_KEY") or None,
         catalog_roots=resolved,
         plugins=_plugins(table, file, env, home, resolved),
+        egress=read_egress(_table(table, "egress", file), env),
+        watch=read_watch(catalog),
     )
 
 
@@ -158,7 +167,7 @@ def _plugins(
         raise SettingsError(f"{file}: plugins.disable must be a list of plugin names.")
     settings: dict[str, dict[str, Any]] = {
         "backstage": {"roots": [str(root) for root in roots]},
-        "git": {"root": str(home / "git")},
+        "git": {"root": str(home / "git"), "mirrors": str(home / "mirrors")},
     }
     for name in plugins:
         if name != "disable":
