@@ -136,9 +136,10 @@ def forge_file(url: str) -> ForgeFile | None:
 
 
 def is_hidden_step(name: str) -> bool:
-    """Whether a name of a percent-encoded path is `.` or `..`, or hides a slash or a NUL."""
+    """Whether a name of a percent-encoded path is or hides `.` or `..`, a backslash or a NUL."""
     decoded = unquote(name)
-    return decoded in (".", "..") or any(mark in decoded for mark in "\0\\") or "/../" in decoded
+    steps = decoded.split("/")
+    return "." in steps or ".." in steps or "\0" in decoded or "\\" in decoded
 
 
 def _gitlab(site: str, names: tuple[str, ...]) -> ForgeFile | None:

@@ -196,6 +196,16 @@ def test_an_address_that_is_written_out_is_meant_but_not_that_of_the_metadata() 
         closed.addresses(peer_of("http://127.0.0.1:8081/")[1])
 
 
+def test_only_what_is_named_so_counts_as_inside() -> None:
+    lists = guard([], allow=["example.com", "127.0.0.1"], internal=["git.corp.example"])
+    for url, inside in (
+        ("https://example.com/", False),
+        ("https://git.corp.example/", True),
+        ("https://127.0.0.1/", True),
+    ):
+        assert lists.is_inside(peer_of(url)[1]) is inside
+
+
 def test_a_name_without_addresses_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         guard([], allow=["example.com"]).addresses(peer_of("https://example.com/")[1])

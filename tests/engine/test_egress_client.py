@@ -226,6 +226,17 @@ def test_credentials_stay_with_their_host(client_of, server, other) -> None:
     assert not {"authorization", "cookie", "x-api-key"} & {name.lower() for name in away.headers}
 
 
+def test_a_redirect_brings_no_credential_to_a_host_that_nobody_asked_for(
+    client_of, server, other
+) -> None:
+    table = {other.host: {"token_env": "TOKEN", "plain": True}}
+    client = client_of(server.host, other.host, credentials=table)
+    moved(server, "/away", f"{other.url}/private")
+    client.fetch(f"{server.url}/away", budget=FetchBudget(redirects=3))
+    client.fetch(f"{other.url}/private")
+    assert [one.headers["Authorization"] for one in other.asked] == [None, "Bearer hunter2"]
+
+
 def test_no_credential_is_in_an_error(client_of, server) -> None:
     table = {server.host: {"token_env": "TOKEN", "plain": True}}
     client = client_of(server.host, credentials=table)

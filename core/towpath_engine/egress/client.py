@@ -82,10 +82,10 @@ class EgressClient:
             raise Invalid(f"{method!r} is not a method of HTTP that is used here.")
         own = {name.lower(): value for name, value in (headers or {}).items()}
         address, peer = peer_of(url)
-        followed = 0
+        followed, known = 0, True
         while True:
             self._guard.admit(peer)
-            hop = _Hop(method, address, peer, own, content)
+            hop = _Hop(method, address, peer, own, content, known)
             answer = self._ask(hop, budget, end)
             target = answer.headers.get("location")
             if answer.status not in _REDIRECTS or not target or method not in _REPEATABLE:
@@ -99,7 +99,11 @@ class EgressClient:
             if (peer.scheme, next_peer.scheme) == ("https", "http"):
                 raise Forbidden(f"{peer} sends on from https to http.")
             if next_peer != peer:
+                if self._guard.is_inside(next_peer) and not self._guard.is_inside(peer):
+                    raise Forbidden(f"{peer} sends on to {next_peer}, inside the network.")
+                # Not the credentials of the other host either: nobody asked for it by name.
                 own = {name: value for name, value in own.items() if name in _HARMLESS}
+                known = False
             peer = next_peer
 
     def route(self, url: str) -> Route:
@@ -162,7 +166,7 @@ class EgressClient:
     def _headers(self, hop: _Hop) -> list[tuple[str, str]]:
         netloc = hop.url.partition("://")[2].partition("/")[0]
         headers = {name: value for name, value in hop.headers.items() if name not in _OURS}
-        credential = self._settings.credential(hop.peer)
+        credential = self._settings.credential(hop.peer) if hop.known else None
         if credential is not None:
             headers[credential.header[0].lower()] = credential.header[1]
         headers.setdefault("user-agent", "towpath")
@@ -178,6 +182,7 @@ class _Hop(msgspec.Struct, frozen=True):
     peer: Peer
     headers: Mapping[str, str]
     content: bytes | None
+    known: bool
 
 
 def _start_of(response: httpcore.Response, encoding: str) -> bytes:

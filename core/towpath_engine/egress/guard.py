@@ -47,6 +47,14 @@ class PeerGuard:
                 next=f'Add "{peer}" to `allow` under [egress].',
             )
 
+    def is_inside(self, peer: Peer) -> bool:
+        """Whether a host may be at an address inside the network.
+
+        Whoever writes an address out in the settings means that address.
+        """
+        named = any(rule.fits(peer) for rule in self._settings.internal)
+        return named or peer.address is not None
+
     def addresses(self, peer: Peer) -> tuple[str, ...]:
         """The addresses that may be connected to, of a host that was admitted.
 
@@ -64,9 +72,7 @@ class PeerGuard:
             found = []
         if not found:
             raise Unavailable(f"The name {peer.host} leads to no address.")
-        given = self._settings
-        # Whoever writes an address out means that address.
-        inside = any(rule.fits(peer) for rule in given.internal) or peer.address is not None
+        inside = self.is_inside(peer)
         for address in found:
             kind = kind_of(address)
             if kind == "never" or (kind == "internal" and not inside):
