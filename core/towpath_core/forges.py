@@ -12,12 +12,15 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-__all__ = ("ForgeFile", "forge_file", "is_hidden_step")
+from towpath_core.errors import Forbidden
+
+__all__ = ("ForgeFile", "forge_file", "is_hidden_step", "join_names")
 
 ForgeKind = Literal["github", "github-raw", "gitlab", "gitea", "bitbucket", "bitbucket-server"]
 
 _RAW_GITHUB = "raw.githubusercontent.com"
 _BITBUCKET = "bitbucket.org"
+_SAFE = "!$&'()*+,;=:@~%"
 
 
 class ForgeFile(msgspec.Struct, frozen=True):
@@ -140,6 +143,34 @@ def is_hidden_step(name: str) -> bool:
     decoded = unquote(name)
     steps = decoded.split("/")
     return "." in steps or ".." in steps or "\0" in decoded or "\\" in decoded
+
+
+def join_names(folder: tuple[str, ...], relative: str) -> tuple[str, ...]:
+    """The path that a relative one means in a folder, both percent-encoded; globs stay globs.
+
+    Raises:
+        Forbidden: it leads above the first folder, begins at the root, or hides where it leads.
+    """
+    names = list(folder)
+    if relative.startswith("/"):
+        raise _leads_out(relative)
+    for name in relative.split("/"):
+        if name == "..":
+            if not names:
+                raise _leads_out(relative)
+            names.pop()
+        elif name not in ("", "."):
+            if is_hidden_step(name) or "%2f" in name.lower():
+                raise Forbidden(f"{relative[:200]!r} hides where it leads to.")
+            names.append(quote(name, safe=_SAFE))
+    return tuple(names)
+
+
+def _leads_out(relative: str) -> Forbidden:
+    return Forbidden(
+        f"{relative[:200]!r} leads out of the repository or host.",
+        next="Write a path relative to the file, or register the other location by itself.",
+    )
 
 
 def _gitlab(site: str, names: tuple[str, ...]) -> ForgeFile | None:

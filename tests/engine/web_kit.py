@@ -59,7 +59,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append(Asked(self.path, self.headers, content, self.client_address))
-        route = self.server.routes.get(self.path)
+        self.content = content
+        route = self.server.routes.get(self.path, self.server.fallback)
         if route is None:
             self.say(404, "nothing here")
         else:
@@ -81,6 +82,7 @@ class WebServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.routes: dict[str, Route] = {}
         self.asked: list[Asked] = []
+        self.fallback: Route | None = None
         self.context = context
 
     def get_request(self) -> tuple[socket.socket, object]:

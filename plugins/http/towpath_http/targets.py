@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from towpath_core.errors import Forbidden, Invalid
-from towpath_core.forges import ForgeFile, forge_file, is_hidden_step
+from towpath_core.forges import ForgeFile, forge_file, is_hidden_step, join_names
 
 __all__ = ("has_glob", "join_target", "same_site", "tree_candidates")
 
-_SAFE = "!$&'()*+,;=:@~%"
 _MAX_LENGTH = 4096
 
 
@@ -54,9 +53,9 @@ def join_target(base: str, relative: str) -> str:
         raise _leads_out(relative)
     page = forge_file(base)
     if page is not None:
-        return page.at(_joined(page.path[:-1], there.path, relative)).page_url
+        return page.at(join_names(page.path[:-1], there.path)).page_url
     folder = tuple(here.path.split("/")[1:-1])
-    path = "/".join(_joined(folder, there.path, relative))
+    path = "/".join(join_names(folder, there.path))
     query = f"?{there.query}" if there.query else ""
     return f"{here.scheme}://{here.netloc}/{path}{query}"
 
@@ -64,20 +63,6 @@ def join_target(base: str, relative: str) -> str:
 def tree_candidates(page: ForgeFile) -> list[ForgeFile]:
     """The files that the page of a folder may mean, in the order in which they are looked for."""
     return [page.at((*page.path, name)) for name in ("catalog-info.yaml", "catalog-info.yml")]
-
-
-def _joined(folder: tuple[str, ...], path: str, relative: str) -> tuple[str, ...]:
-    names = list(folder)
-    for name in path.split("/"):
-        if name == "..":
-            if not names:
-                raise _leads_out(relative)
-            names.pop()
-        elif name not in ("", "."):
-            if is_hidden_step(name) or "%2f" in name.lower():
-                raise Forbidden(f"{relative[:200]!r} hides where it leads to.")
-            names.append(quote(name, safe=_SAFE))
-    return tuple(names)
 
 
 def _leads_out(relative: str) -> Forbidden:
