@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -20,6 +21,7 @@ from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.service import CatalogService
+from towpath_engine.catalog.watching import PLATFORM, CatalogWatch
 from towpath_engine.egress.client import EgressClient
 from towpath_engine.egress.handing import hand_over
 from towpath_engine.policy import PolicyGate
@@ -96,6 +98,21 @@ class Platform:
         executors = {"scaffold": scaffold, **provisioning_executors(backends)}
         return RunWorker(
             self.database, self.sealer, executors, concurrency=concurrency, times=times
+        )
+
+    def watch(self) -> CatalogWatch:
+        """What reads registered locations again by itself; needs the index."""
+
+        async def refresh(location_id: UUID) -> None:
+            await self.catalog.refresh(PLATFORM, location_id)
+
+        return CatalogWatch(
+            self.database,
+            self.host,
+            self.reader,
+            self.settings.watch,
+            refresh,
+            lambda: self.index.seq,
         )
 
     async def readiness(self) -> Readiness:
