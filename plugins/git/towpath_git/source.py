@@ -17,6 +17,7 @@ import msgspec
 from towpath_core.catalog import SourceFile
 from towpath_core.egress import Egress, NoEgress
 from towpath_core.errors import Forbidden, LimitExceeded, NotFound
+from towpath_core.forges import forge_file
 from towpath_git.git import Git
 from towpath_git.globs import has_glob, match_names, other_suffix
 from towpath_git.mirrors import Mirrors
@@ -135,7 +136,8 @@ class GitSource:
             write_tree(destination, entries, contents)
 
     def _open(self, target: str) -> _Opened:
-        return self._open_remote(target) if is_remote(target) else self._open_local(target)
+        elsewhere = is_remote(target) or forge_file(target) is not None
+        return self._open_remote(target) if elsewhere else self._open_local(target)
 
     def _open_remote(self, target: str) -> _Opened:
         address = parse_remote(target)

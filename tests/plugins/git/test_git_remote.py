@@ -405,6 +405,8 @@ def test_the_page_of_a_code_host_may_have_a_glob(remote, server, seed, page) -> 
     assert remote.claims("url", target)
     found = read(remote, target)
     assert [content for _, content in found] == [b"a\n", b"b\n", b"c\n"]
+    for one, content in found:
+        assert read(remote, one) == [(one, content)]
     first = found[0][0]
     mark = "/blob/" if "/tree/" in target else target[len(server.url) :].split("main")[0]
     assert mark in first
