@@ -34,8 +34,9 @@ __all__ = (
 class LocationRow(SQLModel, table=True):
     """A place that was registered to be read.
 
-    `held` lists the uids that vanished from it in numbers too large to be believed; they stay
-    until somebody confirms.
+    `name` is that of its entity, where it is another than its type and target give. `held` lists
+    the uids that vanished from it in numbers too large to be believed; they stay until somebody
+    confirms.
     """
 
     __tablename__ = "locations"
@@ -47,6 +48,7 @@ class LocationRow(SQLModel, table=True):
     created_by: str = Field(sa_column=text())
     created_at: datetime = Field(sa_column=time())
     read_at: datetime | None = Field(sa_column=time(null=True))
+    name: str | None = Field(default=None, sa_column=text(null=True, unique=True))
     presence: str | None = Field(default=None, sa_column=text(null=True))
     held: Any = Field(default=None, sa_column=json(null=True))
     held_at: datetime | None = Field(default=None, sa_column=time(null=True))
@@ -154,7 +156,11 @@ class Tombstone(SQLModel, table=True):
 
 
 class CatalogConflict(SQLModel, table=True):
-    """A reference that an origin states and another holds; gone when either lets go of it."""
+    """A reference that an origin states and another holds; gone when either lets go of it.
+
+    The entity is kept as it was stated, so that it takes the holder's place the moment that one
+    lets go.
+    """
 
     __tablename__ = "catalog_conflicts"
     __table_args__ = (Index("catalog_conflicts_location", "location_id"),)
@@ -165,6 +171,10 @@ class CatalogConflict(SQLModel, table=True):
     location_id: UUID | None = Field(
         sa_column=identifier(null=True, to="locations.id", cascade=True)
     )
+    kind: str = Field(sa_column=text())
+    body: str = Field(sa_column=text())
+    edges: str = Field(sa_column=text())
+    hash: str = Field(sa_column=text())
     file: str | None = Field(sa_column=text(null=True))
     line: int | None = Field(sa_column=Column(Integer, nullable=True))
     at: datetime = Field(sa_column=time())
@@ -184,7 +194,11 @@ class CatalogMark(SQLModel, table=True):
 
 
 class CatalogProblem(SQLModel, table=True):
-    """What was wrong when a location was last read, each with its place."""
+    """What was wrong when a location was last read, each with its place.
+
+    `level` is `error` for what could not be taken in, `warning` for what was all the same.
+    `target` is the reference that leads nowhere, where that is the problem.
+    """
 
     __tablename__ = "catalog_problems"
     __table_args__ = (Index("catalog_problems_location", "location_id"),)
@@ -193,6 +207,7 @@ class CatalogProblem(SQLModel, table=True):
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
     )
     location_id: UUID = Field(sa_column=identifier(to="locations.id", cascade=True))
+    level: str = Field(sa_column=text())
     code: str = Field(sa_column=text())
     message: str = Field(sa_column=text())
     file: str | None = Field(sa_column=text(null=True))
@@ -200,6 +215,7 @@ class CatalogProblem(SQLModel, table=True):
     column: int | None = Field(sa_column=Column(Integer, nullable=True))
     pointer: str | None = Field(sa_column=text(null=True))
     entity_ref: str | None = Field(sa_column=text(null=True))
+    target: str | None = Field(default=None, sa_column=text(null=True))
     at: datetime = Field(sa_column=time())
 
 
