@@ -17,7 +17,9 @@ from towpath_gateway.catalog.analysis import AnalysisController
 from towpath_gateway.catalog.ancestry import AncestryController
 from towpath_gateway.catalog.document import CatalogDocumentController
 from towpath_gateway.catalog.entities import EntityController
+from towpath_gateway.catalog.keeping import LocationKeepingController
 from towpath_gateway.catalog.locations import LocationController
+from towpath_gateway.catalog.reasons import ReasonController
 from towpath_gateway.catalog.short import ShortWay
 from towpath_gateway.catalog.v1 import CatalogV1Controller
 from towpath_gateway.gate import Gate
@@ -46,6 +48,8 @@ _CONTROLLERS = (
     AnalysisController,
     CatalogDocumentController,
     CatalogV1Controller,
+    LocationKeepingController,
+    ReasonController,
     ScaffolderController,
     RunController,
     OfferingController,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from litestar import Controller
 from litestar.params import PathParameter, QueryParameter
@@ -10,7 +10,12 @@ from litestar.params import PathParameter, QueryParameter
 from towpath_gateway.answer import Answer, reply
 from towpath_gateway.ask import Ask
 from towpath_gateway.catalog import operations as op
-from towpath_gateway.catalog.wire import CatalogProblemWire, LocationAnswer, RegisterBody
+from towpath_gateway.catalog.wire import (
+    CatalogProblemWire,
+    LocationAnswer,
+    RegisterBody,
+    location_type,
+)
 from towpath_gateway.parameters import Cursor, Limit
 from towpath_gateway.routing import get, post
 from towpath_gateway.wire import Page, read_number, read_uuid
@@ -28,7 +33,7 @@ class CatalogV1Controller(Controller):
     async def register(self, request: Ask) -> Answer:
         """Take in a location; one that is known is read again. Its entities are readable then."""
         data = await request.read(RegisterBody)
-        type = data.type or ("url" if "://" in data.target.removeprefix("file://") else "file")
+        type = data.type or location_type(data.target)
         report = await request.platform.catalog.register(
             request.principal, type, data.target, again=True
         )
@@ -41,10 +46,13 @@ class CatalogV1Controller(Controller):
         location_id: Annotated[
             str, PathParameter(description="Id of a registered location.", format="uuid")
         ],
+        full: Annotated[
+            bool, QueryParameter(description="Parse files that have not changed, too.")
+        ] = False,
     ) -> Answer:
         """Take in what changed."""
         id = read_uuid(location_id, "location")
-        report = await request.platform.catalog.refresh(request.principal, id)
+        report = await request.platform.catalog.refresh(request.principal, id, full=full)
         return reply(LocationAnswer.of(report))
 
     @get("/problems", "catalog:read", op.LIST_PROBLEMS)
@@ -54,12 +62,17 @@ class CatalogV1Controller(Controller):
         location: Annotated[
             str | None, QueryParameter(description="Id of a location; default all.", format="uuid")
         ] = None,
+        level: Annotated[
+            Literal["error", "warning"] | None,
+            QueryParameter(description="Only errors, or only warnings."),
+        ] = None,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Answer:
         """Problems of the last reading of each location, each with its place."""
         found = await request.platform.catalog.problems(
             location_id=read_uuid(location, "location") if location else None,
+            level=level,
             after=read_number(cursor),
             limit=limit + 1,
         )
