@@ -1,4 +1,4 @@
-"""Locations as they stand: plans, what waits for confirmation, and removing with a look first."""
+"""Locations with reports: registered, read again, planned, confirmed, removed, and as they stand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from towpath_engine.catalog.states import LocationState
 from towpath_gateway.answer import Answer, nothing, reply
 from towpath_gateway.ask import Ask
 from towpath_gateway.catalog import operations_keeping as op
-from towpath_gateway.catalog.wire import location_type
+from towpath_gateway.catalog.operations import REFRESH_LOCATION, REGISTER_LOCATION
+from towpath_gateway.catalog.wire import LocationAnswer, RegisterBody, location_type
 from towpath_gateway.catalog.wire_keeping import (
     ConfirmBody,
     ConfirmedWire,
@@ -36,6 +37,30 @@ class LocationKeepingController(Controller):
 
     path = "/api/v1/catalog/locations"
     tags = ("Catalog",)
+
+    @post("/", "catalog:write", REGISTER_LOCATION)
+    async def register(self, request: Ask) -> Answer:
+        """Take in a location; one that is known is read again. Its entities are readable then."""
+        data = await request.read(RegisterBody)
+        type = data.type or location_type(data.target)
+        report = await request.platform.catalog.register(
+            request.principal, type, data.target, again=True
+        )
+        return reply(LocationAnswer.of(report), 201 if report.created else 200)
+
+    @post("/{location_id:str}/refresh", "catalog:write", REFRESH_LOCATION)
+    async def refresh(
+        self,
+        request: Ask,
+        location_id: LocationId,
+        full: Annotated[
+            bool, QueryParameter(description="Parse files that have not changed, too.")
+        ] = False,
+    ) -> Answer:
+        """Take in what changed."""
+        id = read_uuid(location_id, "location")
+        report = await request.platform.catalog.refresh(request.principal, id, full=full)
+        return reply(LocationAnswer.of(report))
 
     @get("/", "catalog:read", op.LIST_LOCATION_STATES)
     async def states(self, request: Ask, limit: Limit = 100, cursor: Cursor = None) -> Answer:
