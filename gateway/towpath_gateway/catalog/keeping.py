@@ -1,4 +1,4 @@
-"""Locations with reports: registered, read again, planned, confirmed, removed, and as they stand."""
+"""Locations with reports: registered, read again, planned, confirmed, removed, looked at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from litestar.params import PathParameter, QueryParameter
 from pyroaring import BitMap
 
 from towpath_engine.catalog.states import LocationState
-from towpath_gateway.answer import Answer, nothing, reply
+from towpath_gateway.answer import Answer, reply
 from towpath_gateway.ask import Ask
 from towpath_gateway.catalog import operations_keeping as op
 from towpath_gateway.catalog.operations import REFRESH_LOCATION, REGISTER_LOCATION
@@ -108,13 +108,11 @@ class LocationKeepingController(Controller):
         ] = False,
     ) -> Answer:
         """Remove a location with its entities, which can be restored for some days."""
-        id = read_uuid(location_id, "location")
         catalog = request.platform.catalog
-        if not dry_run:
-            await catalog.unregister(request.principal, id)
-            return nothing()
-        location = await catalog.location(id)
+        location = await catalog.location(read_uuid(location_id, "location"))
         plan = await catalog.planner.plan_removal(request.principal, location)
+        if not dry_run:
+            await catalog.unregister(request.principal, location.id)
         return reply(LocationPlanWire.of(plan))
 
 

@@ -127,11 +127,10 @@ REMOVE_LOCATION = Operation(
     id="removeLocation",
     summary="Remove a location, or show what would go with it",
     gives=(
-        Given(status=204, description="It is not there any more."),
         Given(
             type=LocationPlanWire,
             example=_PLAN,
-            description="With `dryRun`: what would be removed, and what would pass to others.",
+            description="What went with it and what passed to others; with `dryRun`, what would.",
         ),
     ),
     errors=(404,),

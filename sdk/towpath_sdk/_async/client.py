@@ -14,6 +14,7 @@ from towpath_sdk._async.connection import AsyncConnection
 from towpath_sdk._async.entities import AsyncEntities
 from towpath_sdk._async.locations import AsyncLocations
 from towpath_sdk._async.offerings import AsyncOfferings, AsyncPlans
+from towpath_sdk._async.reasons import AsyncConflicts, AsyncTombstones
 from towpath_sdk._async.resources import AsyncBindings, AsyncResources
 from towpath_sdk._async.runs import AsyncRuns
 from towpath_sdk._async.templates import AsyncTemplates
@@ -30,10 +31,10 @@ __all__ = ("AsyncPlatform",)
 class AsyncPlatform:
     """A Towpath platform. Use it in a `with` statement, or close it.
 
-    Its parts are named after what they hold: `entities`, `locations`, `templates`, `runs`,
-    `offerings`, `plans`, `resources`, `bindings`, `plugins` and `tokens`. Calls that fail for a
-    passing reason are tried again; those that change something carry an idempotency key, the same
-    in all attempts, so that none has its effect twice.
+    Its parts are named after what they hold: `entities`, `locations`, `tombstones`, `conflicts`,
+    `templates`, `runs`, `offerings`, `plans`, `resources`, `bindings`, `plugins` and `tokens`.
+    Calls that fail for a passing reason are tried again; those that change something carry an
+    idempotency key, the same in all attempts, so that none has its effect twice.
 
     Args:
         url: the address, such as `https://towpath.example.com`.
@@ -75,6 +76,8 @@ class AsyncPlatform:
         self._link = link
         self.entities = AsyncEntities(link)
         self.locations = AsyncLocations(link)
+        self.tombstones = AsyncTombstones(link)
+        self.conflicts = AsyncConflicts(link)
         self.templates = AsyncTemplates(link)
         self.runs = AsyncRuns(link)
         self.offerings = AsyncOfferings(link)

@@ -15,6 +15,7 @@ from towpath_sdk._sync.connection import Connection
 from towpath_sdk._sync.entities import Entities
 from towpath_sdk._sync.locations import Locations
 from towpath_sdk._sync.offerings import Offerings, Plans
+from towpath_sdk._sync.reasons import AsyncConflicts, AsyncTombstones
 from towpath_sdk._sync.resources import Bindings, Resources
 from towpath_sdk._sync.runs import Runs
 from towpath_sdk._sync.templates import Templates
@@ -31,10 +32,10 @@ __all__ = ("AsyncPlatform",)
 class Platform:
     """A Towpath platform. Use it in a `with` statement, or close it.
 
-    Its parts are named after what they hold: `entities`, `locations`, `templates`, `runs`,
-    `offerings`, `plans`, `resources`, `bindings`, `plugins` and `tokens`. Calls that fail for a
-    passing reason are tried again; those that change something carry an idempotency key, the same
-    in all attempts, so that none has its effect twice.
+    Its parts are named after what they hold: `entities`, `locations`, `tombstones`, `conflicts`,
+    `templates`, `runs`, `offerings`, `plans`, `resources`, `bindings`, `plugins` and `tokens`.
+    Calls that fail for a passing reason are tried again; those that change something carry an
+    idempotency key, the same in all attempts, so that none has its effect twice.
 
     Args:
         url: the address, such as `https://towpath.example.com`.
@@ -76,6 +77,8 @@ class Platform:
         self._link = link
         self.entities = Entities(link)
         self.locations = Locations(link)
+        self.tombstones = AsyncTombstones(link)
+        self.conflicts = AsyncConflicts(link)
         self.templates = Templates(link)
         self.runs = Runs(link)
         self.offerings = Offerings(link)
