@@ -17,7 +17,7 @@ from towpath_cli.session import Session, command, group
 from towpath_cli.text import line
 
 if TYPE_CHECKING:
-    from towpath_sdk import Entity, LocationPlan, LocationReport
+    from towpath_sdk import Entity, LocationPlan, LocationReport, LocationState
 
 __all__ = ("app", "register")
 
@@ -127,22 +127,15 @@ def add(
 
 @command(app, "ls", examples=("towpath catalog ls", "towpath catalog ls -o json"))
 def ls(session: Session) -> None:
-    """List the registered locations: what they hold, what is wrong, and what waits.
+    """List the registered locations; -o json counts what they hold and what is wrong.
 
-    What is held vanished from the location at once and stays until you confirm that it is gone.
+    A location is faulty where something in it could not be taken in: see towpath catalog problems.
+    It is held where much vanished from it at once: that stays until you confirm that it is gone.
     """
     found = list(session.platform.locations.states())
     if not session.out.wire(found):
-        rows = [
-            (
-                *(one.id, one.type, one.target, one.entities, one.errors or None),
-                one.held.count if one.held else None,
-            )
-            for one in found
-        ]
-        session.out.table(
-            ("ID", "TYPE", "TARGET", "ENTITIES", "PROBLEMS", "HELD"), rows, whole="ID"
-        )
+        rows = [(one.id, one.type, one.target, _standing(one)) for one in found]
+        session.out.table(("ID", "TYPE", "TARGET", "STATE"), rows, whole="ID")
 
 
 @command(
@@ -258,6 +251,13 @@ def _count_kinds(session: Session) -> None:
     facets = session.platform.entities.facets("kind")
     if not session.out.wire(facets):
         session.out.table(("KIND", "ENTITIES"), [(f.value, f.count) for f in facets["kind"]])
+
+
+def _standing(state: LocationState) -> str:
+    """What needs attention first."""
+    if state.held:
+        return "held"
+    return "faulty" if state.errors else "ok"
 
 
 def _added(session: Session, target: str, type: str | None) -> LocationReport:

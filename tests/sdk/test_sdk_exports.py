@@ -13,6 +13,7 @@ from towpath_sdk import AsyncPlatform, Platform
 
 PARTS = (
     "bindings",
+    "conflicts",
     "entities",
     "locations",
     "offerings",
@@ -22,6 +23,7 @@ PARTS = (
     "runs",
     "templates",
     "tokens",
+    "tombstones",
 )
 
 
