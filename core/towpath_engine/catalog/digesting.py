@@ -24,7 +24,14 @@ from towpath_core.errors import Place, PluginError, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
 from towpath_engine.catalog.drafts import Draft
 from towpath_engine.catalog.findings import FoundProblem, ReadingLimits
-from towpath_engine.catalog.judging import KindJudge, Verdict, annotated, entity_of, json_of
+from towpath_engine.catalog.judging import (
+    KindJudge,
+    Verdict,
+    annotated,
+    entity_of,
+    json_of,
+    placed,
+)
 from towpath_engine.catalog.sources import FileFetch
 
 __all__ = ("Digest", "Digester", "batches")
@@ -51,7 +58,7 @@ class Digest(msgspec.Struct):
     def note(self, problems: Iterable[Problem], document: Document, file: str, ref: str) -> None:
         """Add problems of a document, each with its place."""
         for problem in problems:
-            self.problems.append(FoundProblem(_placed(problem, document, file), ref or None))
+            self.problems.append(FoundProblem(placed(problem, document, file), ref or None))
 
 
 class _Parsed(msgspec.Struct):
@@ -100,7 +107,7 @@ class Digester:
         """
         parsed = await self._parsed(files, source)
         good = [entity for one in parsed for entity, _ in one.good]
-        verdicts = iter(await self._kinds.judge(good))
+        verdicts = iter(await self._kinds.judge(good, origin))
 
         def finish() -> list[Digest]:
             for file, one in zip(files, parsed, strict=True):
@@ -205,12 +212,3 @@ def _enveloped(documents: Iterable[Document], file: str, digest: Digest) -> Iter
             if entity is not None:
                 yield entity, document
             digest.note(problems, document, file, "")
-
-
-def _placed(problem: Problem, document: Document, file: str) -> Problem:
-    place = problem.place
-    if place.line is not None:
-        place = msgspec.structs.replace(place, file=place.file or file)
-    else:
-        place = document.place(file, place.pointer)
-    return msgspec.structs.replace(problem, place=place)

@@ -26,9 +26,10 @@ from towpath_engine.catalog.findings import (
 )
 from towpath_engine.catalog.following import Stop, follow
 from towpath_engine.catalog.judging import KindJudge
+from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.sources import within
 
-__all__ = ("FoundProblem", "LocationReader", "Reading", "ReadingLimits", "twice")
+__all__ = ("FoundProblem", "LocationReader", "Reading", "ReadingLimits", "twice", "twice_at")
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +43,16 @@ Found = tuple[list[SourceFile], Contribution[CatalogSource]]
 class LocationReader:
     """Reads locations with the sources, formats and kinds that plugins offer."""
 
-    def __init__(self, host: PluginHost, limits: ReadingLimits | None = None) -> None:
+    def __init__(
+        self,
+        host: PluginHost,
+        limits: ReadingLimits | None = None,
+        rules: CatalogRules | None = None,
+    ) -> None:
         self._host = host
         self._limits = limits or ReadingLimits()
-        self.kinds = KindJudge(host)
-        self._makers = _makers(host)
+        self.kinds = KindJudge(host, rules)
+        self._makers = _makers(host, rules)
 
     def source_for(self, type: str, target: str) -> Contribution[CatalogSource] | None:
         """The first source, by name, that reads such a location."""
@@ -214,15 +220,20 @@ def _add(draft: Draft, reading: Reading) -> bool:
 
 def twice(draft: Draft, elsewhere: str | None) -> FoundProblem:
     """The problem that a reference stands in two places of a location."""
-    text = f"{draft.ref} stands in {elsewhere} already; this one is left out"
-    return FoundProblem(Problem("duplicate", text, Place(draft.file, draft.line)), draft.ref)
+    return twice_at(Place(draft.file, draft.line), draft.ref, elsewhere)
 
 
-def _makers(host: PluginHost) -> str:
-    """What turns content into entities: our own way, the plugins in use, and their kinds."""
+def twice_at(place: Place, ref: str, elsewhere: str | None) -> FoundProblem:
+    """The same, by the place that is left out."""
+    text = f"{ref} stands in {elsewhere} already; this one is left out"
+    return FoundProblem(Problem("duplicate", text, place), ref)
+
+
+def _makers(host: PluginHost, rules: CatalogRules | None) -> str:
+    """What turns content into entities: our own way, the plugins, their kinds, and the rules."""
     plugins = [f"{p.name} {p.version}" for p in host.describe() if p.state == "active"]
     offered = host.contributions
     kinds = sorted(f"{kind} {version}" for kind, version in offered.entity_kinds)
     names = [*offered.catalog_sources, *offered.descriptor_formats]
-    text = "\n".join([str(_MAKING), *plugins, *kinds, *map(str, names)])
+    text = "\n".join([str(_MAKING), *plugins, *kinds, *map(str, names), str(rules)])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -112,7 +112,7 @@ class CatalogService(Registering):
             Conflict: another origin holds the reference.
             Invalid: its kind finds fault with it.
         """
-        (verdict,) = await self._reader.kinds.judge([entity])
+        (verdict,) = await self._reader.kinds.judge([entity], None)
         final = annotated(entity, origin, origin)
         body, fault = json_of(final, _MAX_BODY)
         if problems := (*verdict.problems, *([fault] if fault else ())):
