@@ -134,8 +134,8 @@ def ls(session: Session) -> None:
     """
     found = list(session.platform.locations.states())
     if not session.out.wire(found):
-        rows = [(one.id, one.type, one.target, _standing(one)) for one in found]
-        session.out.table(("ID", "TYPE", "TARGET", "STATE"), rows, whole="ID")
+        rows = [(one.id, _standing(one), one.target) for one in found]
+        session.out.table(("ID", "STATE", "TARGET"), rows, whole="ID")
 
 
 @command(

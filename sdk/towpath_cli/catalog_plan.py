@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,33 +27,27 @@ def show_plans(session: Session, plans: Sequence[LocationPlan]) -> None:
     if session.out.wire(plans if len(plans) != 1 else plans[0]):
         return
     for plan in plans:
-        for text in _lines(plan):
-            typer.echo(line(text))
+        for begin, text in _lines(plan):
+            typer.echo(f"{begin} {line(text)}")
         session.out.say(_sum(plan))
 
 
-def _lines(plan: LocationPlan) -> Iterator[str]:
+def _lines(plan: LocationPlan) -> Iterator[tuple[str, str]]:
+    """Each line: what begins it, and the rest, which is foreign text."""
     for one in plan.adds:
-        back = "  comes back with its uid" if one.back else ""
-        yield f"+ {one.ref}{_place(one)}{back}"
+        yield "+", f"{_named(one)}{', comes back with its uid' if one.back else ''}"
     for change in plan.changes:
-        yield f"~ {change.ref}{_place(change)}"
+        yield "~", _named(change)
         for field in change.fields:
-            yield f"    {_field(field)}"
+            yield "   ", _field(field)
         if change.more:
-            yield "    ..."
-    yield from _each("-", plan.deletes, "")
-    yield from _each(">", plan.handed, "  passes to another location that states it")
-    yield from _each("?", plan.held, "  vanished; waits for confirmation")
+            yield "   ", "..."
+    yield from (("-", _named(one)) for one in plan.deletes)
+    yield from ((">", f"{_named(one)}, to another location that states it") for one in plan.handed)
+    yield from (("?", f"{_named(one)}, vanished with others") for one in plan.held)
     for conflict in plan.conflicts:
-        yield f"! {conflict.ref}{_place(conflict)}  is held by {conflict.holder}"
-    for problem in plan.problems:
-        yield f"! {problem}"
-
-
-def _each(sign: str, items: Iterable[Any], end: str) -> Iterator[str]:
-    for one in items:
-        yield f"{sign} {one.ref}{_place(one)}{end}"
+        yield "!", f"{_named(conflict)}, is held by {conflict.holder}"
+    yield from (("!", str(problem)) for problem in plan.problems)
 
 
 def _field(field: FieldChange) -> str:
@@ -69,10 +63,10 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
-def _place(one: Any) -> str:
+def _named(one: Any) -> str:
     if one.file is None:
-        return ""
-    return f"  {one.file}:{one.line}" if one.line is not None else f"  {one.file}"
+        return str(one.ref)
+    return f"{one.ref} ({one.file}:{one.line})" if one.line else f"{one.ref} ({one.file})"
 
 
 def _sum(plan: LocationPlan) -> str:

@@ -114,11 +114,11 @@ def test_a_plan_is_shown_and_nothing_done(run, served: Served) -> None:
     shown = run("catalog", "add", target, "--plan")
     assert (shown.exit_code, served.locations) == (0, {})
     assert shown.stdout.splitlines() == [
-        "+ component:default/new  a.yaml:1",
-        "~ component:default/shop-1  a.yaml",
+        "+ component:default/new (a.yaml:1)",
+        "~ component:default/shop-1 (a.yaml)",
         "    /spec/type: 'service' -> 'library'",
         "- component:default/old",
-        "! component:default/cart  is held by url:https://b.example",
+        "! component:default/cart, is held by url:https://b.example",
         "! a.yaml:3: no such kind",
     ]
     assert "1 to add, 1 to change, 1 to remove, 1 in conflict, 5 unchanged" in shown.stderr

@@ -116,16 +116,6 @@ def _settle(location: Location, reading: Reading, known: Mapping[str, Any]) -> N
             reading.problems.append(twice(draft, old.file))
             reading.files[draft.file].spoil()
             del reading.drafts[ref]
-            _rename(reading, ref, draft.file, old.file)
-
-
-def _rename(reading: Reading, ref: str, before: str, after: str) -> None:
-    """Say of further files which one they come behind."""
-    for number, found in enumerate(reading.problems):
-        if found.entity_ref == ref and found.problem.code == "duplicate":
-            text = found.problem.message.replace(f"stands in {before} ", f"stands in {after} ")
-            problem = msgspec.structs.replace(found.problem, message=text)
-            reading.problems[number] = msgspec.structs.replace(found, problem=problem)
 
 
 def _instead(found: FoundProblem, draft: Draft, holder: str) -> FoundProblem:
