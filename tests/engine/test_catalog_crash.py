@@ -53,10 +53,12 @@ async def test_killed_while_it_is_written(engine_url, tmp_path, stage):
             )
             with psycopg.connect(engine_url, autocommit=True) as watcher:
                 name = watcher.info.dbname
-                # It has got as far as this table, and waits there with all that it has written.
-                await until(lambda: watcher.execute(WAITING, [name]).fetchone())
-                child.kill()
-                child.wait(20)
+                try:
+                    # It has got as far as this table, and waits there with all it has written.
+                    await until(lambda: watcher.execute(WAITING, [name]).fetchone(), seconds=60)
+                finally:
+                    child.kill()
+                    child.wait(20)
             blocker.rollback()
         await platform.feed.catch_up()
         assert {table.name: await rows(platform, table) for table in TABLES} == before

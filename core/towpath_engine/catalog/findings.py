@@ -83,8 +83,7 @@ class Reading(msgspec.Struct):
     """What a location led to.
 
     `files` are those that were read, in order. `complete` is False when something could not be
-    read at all, `cut` is True when it led to more than was read. `warnings` are told by the store
-    when it is taken in.
+    read at all, `cut` is True when it led to more than was read.
     """
 
     drafts: dict[str, Draft] = {}
@@ -92,7 +91,6 @@ class Reading(msgspec.Struct):
     files: dict[str, FileRead] = {}
     complete: bool = True
     cut: bool = False
-    warnings: list[FoundProblem] = []
 
     @property
     def spoilt(self) -> set[str]:
