@@ -210,7 +210,7 @@ async def test_what_is_restored_stays_until_its_source_states_it_again(platform,
     await platform.catalog.refresh(ADA, place.id)
     assert names(platform) == ["c0", "c1", "c2"]
     (row,) = [r for r in await rows(platform, ENTITIES) if r["ref"] == "component:default/c0"]
-    assert (row["origin"], row["location_id"]) == ("restored:mem:/all.yaml", None)
+    assert (row["origin"], row["location_id"]) == ("api:restored:mem:/all.yaml", None)
     source.files["/all.yaml"] = many(0, 1, 2)
     report = await platform.catalog.refresh(ADA, place.id)
     assert report.problems == ()
