@@ -8,15 +8,14 @@ READY := $(VENV)/.ready
 # The system's certificates, because companies put their own on the way to the package index.
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv
 UP ?=
-CONFORMANCE_CACHE ?= $(or $(TOWPATH_CONFORMANCE_CACHE),$(HOME)/.cache/towpath/conformance)
-MODEL := @backstage/catalog-model@1.10 @backstage/plugin-scaffolder-common@2.4 yaml@2
 SIZES ?= 1000 10000 100000
 BENCH_SECONDS ?= 10
 BENCH_OUT ?= bench.json
 BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
 CONFORMANCE ?=
+DIFFERENTIAL ?=
 
-.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick clean
+.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick differential clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -45,11 +44,7 @@ conformance: $(READY) ## Let other people's clients and random requests at the c
 	@$(BIN)/python tools/conformance/run.py $(CONFORMANCE)
 
 conformance-model: $(READY) ## Compare what is taken and refused with Backstage's own model
-	@mkdir -p $(CONFORMANCE_CACHE)/model
-	@test -d $(CONFORMANCE_CACHE)/model/node_modules/yaml || npm install --silent --no-audit --no-fund \
-		--ignore-scripts --prefix $(CONFORMANCE_CACHE)/model $(MODEL)
-	@TOWPATH_CONFORMANCE_CACHE=$(CONFORMANCE_CACHE) $(BIN)/pytest -q -p no:xdist -rs \
-		tests/plugins/backstage/test_backstage_model.py
+	@$(BIN)/python tools/conformance/run.py --only model
 
 check: $(READY) lint types imports docs test ## All that must hold before a commit; what CI runs
 
@@ -79,6 +74,9 @@ bench: $(READY) ## Measure the gateway beside the floor of this machine: SIZES="
 
 bench-quick: $(READY) ## The same with 1,000 entities and two seconds a read
 	@$(BENCH) --sizes 1000 --seconds 2
+
+differential: $(READY) ## Ask the catalog and the npm client the same 10,000 random questions
+	@$(BIN)/python tools/conformance/differential.py $(DIFFERENTIAL)
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -36,6 +36,7 @@ from towpath_gateway.provisioning.routes import (
     PlanController,
     ResourceController,
 )
+from towpath_gateway.routing import tell_methods
 from towpath_gateway.runs.routes import RunController
 from towpath_gateway.scaffolder.routes import ScaffolderController
 
@@ -96,6 +97,7 @@ def create_app(platform: Platform, *, demo: Demo | None = None) -> Application:
         debug=False,
     )
     accept_queries(app)
+    tell_methods(app)
     return Application(app, served)
 
 
