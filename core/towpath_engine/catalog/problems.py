@@ -43,7 +43,11 @@ async def look_over(database: Database, location_id: UUID) -> list[FoundProblem]
     """
     async with database.begin() as transaction:
         # Of two who look at once, one waits, and none adds to what the other found.
-        there = select(LOCATIONS.c.id).where(LOCATIONS.c.id == location_id).with_for_update()
+        there = (
+            select(LOCATIONS.c.id)
+            .where(LOCATIONS.c.id == location_id)
+            .with_for_update(key_share=True)
+        )
         if (await transaction.execute(there)).one_or_none() is None:
             return []
         found = await _dangling(transaction, location_id)

@@ -65,7 +65,7 @@ class LocationKeepingController(Controller):
     @get("/", "catalog:read", op.LIST_LOCATION_STATES)
     async def states(self, request: Ask, limit: Limit = 100, cursor: Cursor = None) -> Answer:
         """Locations with what they hold, what is wrong, and what waits for confirmation."""
-        after = read_uuid(cursor, "location") if cursor else None
+        after = read_uuid(cursor, "location") if cursor is not None else None
         found = await request.platform.catalog.states.page(after=after, limit=limit + 1)
         visible = await request.visible()
         items = [_shown(request, state, visible) for state in found[:limit]]

@@ -60,7 +60,7 @@ class ReasonController(Controller):
     ) -> Answer:
         """References that one source holds and another states too; the first holder keeps it."""
         found = await request.platform.catalog.conflicts.page(
-            location_id=read_uuid(location, "location") if location else None,
+            location_id=read_uuid(location, "location") if location is not None else None,
             ref=_canonical(ref),
             after=_read_pair(cursor),
             limit=limit + 1,
