@@ -20,6 +20,7 @@ from towpath_gateway.catalog.entities import EntityController
 from towpath_gateway.catalog.locations import LocationController
 from towpath_gateway.catalog.short import ShortWay
 from towpath_gateway.catalog.v1 import CatalogV1Controller
+from towpath_gateway.catalog.validation import ValidationController
 from towpath_gateway.gate import Gate
 from towpath_gateway.parameters import accept_queries
 from towpath_gateway.platform.routes import (
@@ -46,6 +47,7 @@ _CONTROLLERS = (
     AnalysisController,
     CatalogDocumentController,
     CatalogV1Controller,
+    ValidationController,
     ScaffolderController,
     RunController,
     OfferingController,

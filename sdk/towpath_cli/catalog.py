@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from towpath_cli.asking import confirmed
+from towpath_cli.extensions import CatalogGroup
 from towpath_cli.failure import NOT_FOUND, Failed
 from towpath_cli.output import ago
 from towpath_cli.session import Session, command, group
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ("app", "register")
 
-app = group("Register and refresh the locations that entities are read from.")
+app = group("Register and refresh the locations that entities are read from.", cls=CatalogGroup)
 _TABLE_FIELDS = (
     "kind",
     "metadata.name",
