@@ -228,7 +228,7 @@ class LocationReader:
         for (entity, document), verdict in zip(good, verdicts, strict=True):
             problems: Iterable[Problem] = verdict.problems
             if not problems:
-                final = annotated(entity, f"{type}:{file}", origin)
+                final = annotated(verdict.completed or entity, f"{type}:{file}", origin)
                 body, fault = json_of(final, self._limits.entity_bytes)
                 lacking = bool(document.problems)
                 draft = Draft(final, body, verdict.relations, origin, file, lacking)

@@ -167,7 +167,7 @@ class CatalogService:
             Invalid: its kind finds fault with it.
         """
         (verdict,) = await self._reader.kinds.judge([entity])
-        final = annotated(entity, origin, origin)
+        final = annotated(verdict.completed or entity, origin, origin)
         body, fault = json_of(final, _MAX_BODY)
         if problems := (*verdict.problems, *([fault] if fault else ())):
             raise Invalid(f"{entity.ref} is not a good {entity.kind}.", problems=problems)

@@ -162,7 +162,8 @@ class Validator:
             for (sheet, entity), verdict in zip(judged, verdicts, strict=True):
                 sheet.note(verdict.problems)
                 sheet.relations = verdict.relations
-                _, fault = json_of(annotated(entity, "", ""), self._limits.entity_bytes)
+                final = annotated(verdict.completed or entity, "", "")
+                _, fault = json_of(final, self._limits.entity_bytes)
                 sheet.note([fault] if fault else ())
             _look_between(sheets)
             return ValidationReport(tuple(sheet.done() for sheet in sheets))
