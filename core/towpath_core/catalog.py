@@ -159,6 +159,9 @@ class PlaceholderFormat(Protocol):
 class EntityKind(Protocol):
     """A kind of entity: which documents it takes, and what they say about others.
 
+    A kind whose rules are configured may have a text `revision` that changes with them: files that
+    have not changed are judged again when it does.
+
     Attributes:
         name: as written in `kind`, such as `Component`.
         api_versions: the versions it takes; each is unique with the name, without its case, among

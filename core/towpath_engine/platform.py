@@ -88,7 +88,9 @@ class Platform:
         rules = CatalogRules(settings.catalog_rules)
         self.reader = LocationReader(host, rules=rules)
         self.validator = Validator(host, rules=rules)
-        self.catalog = CatalogService(database, index, feed, self.reader, self.policy)
+        self.catalog = CatalogService(
+            database, index, feed, self.reader, self.policy, settings.keeping
+        )
         self.ancestry = Ancestry(database, host, self.reader)
         self.analysis = CatalogAnalysis(database, host, self.reader, self.policy)
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)

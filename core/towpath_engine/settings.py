@@ -7,9 +7,8 @@
     TOWPATH_CATALOG_ROOTS  folders that file locations are read from, separated as in PATH
     TOWPATH_PLUGINS        names of plugins to load, separated by commas; default all
 
-The file has tables `[catalog]` with `roots` and `rules`, `[plugins] disable`, and
-`[plugins.<name>]` with a plugin's own settings; anything else in it is refused, because it is a
-slip. The environment wins over it.
+The file has tables `[catalog]`, `[plugins] disable`, and `[plugins.<name>]` with a plugin's
+own settings; anything else in it is refused, because it is a slip. The environment wins over it.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from towpath_core.errors import SettingsError
 from towpath_core.plugins import PluginConfig
+from towpath_engine.catalog.keeping import KEEPING_NAMES, Keeping, read_keeping
 from towpath_engine.catalog.rules import CatalogRule
 from towpath_engine.store.database import driver_url
 
@@ -42,6 +42,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         catalog_roots: folders that file locations may be read from.
         catalog_rules: which kinds may come from where; all from everywhere where there is none.
         plugins: which plugins, with their settings.
+        keeping: how careful the catalog is with what vanishes.
     """
 
     home: Path
@@ -50,6 +51,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     catalog_roots: tuple[Path, ...] = ()
     catalog_rules: tuple[CatalogRule, ...] = ()
     plugins: PluginConfig = PluginConfig()
+    keeping: Keeping = Keeping()
 
     @property
     def embedded(self) -> bool:
@@ -80,7 +82,7 @@ def load_settings(
     table = _read(file, required=bool(env.get("TOWPATH_CONFIG")))
     _check_names(table, ("catalog", "plugins"), "", file)
     catalog = _table(table, "catalog", file)
-    _check_names(catalog, ("roots", "rules"), "catalog.", file)
+    _check_names(catalog, ("roots", "rules", *KEEPING_NAMES), "catalog.", file)
     written = env.get("TOWPATH_CATALOG_ROOTS")
     configured = written.split(os.pathsep) if written else catalog.get("roots", [])
     if not isinstance(configured, list) or not all(isinstance(r, str) for r in configured):
@@ -94,6 +96,7 @@ def load_settings(
         catalog_roots=resolved,
         catalog_rules=_rules(catalog.get("rules", []), file),
         plugins=_plugins(table, file, env, home, resolved),
+        keeping=read_keeping(catalog),
     )
 
 

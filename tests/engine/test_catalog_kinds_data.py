@@ -68,8 +68,8 @@ async def test_a_declared_kind_is_taken_in_completed(platform: Platform, tmp_pat
     assert "server:default/two" not in report.entity_refs
     entry = platform.index.by_ref("server:default/one")
     assert entry is not None
-    assert b'"size":"small"' in entry.body
-    assert b'"targetRef":"group:default/ops"' in entry.body
+    assert b'"size":"small"' in entry.final
+    assert b'"targetRef":"group:default/ops"' in entry.final
 
 
 async def test_problems_name_rule_and_place(platform: Platform, tmp_path: Path) -> None:

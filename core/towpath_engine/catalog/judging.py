@@ -65,7 +65,7 @@ class KindJudge:
         self._host = host
         self._rules = rules or CatalogRules()
 
-    async def judge(self, entities: Sequence[Entity], origin: str | None = None) -> list[Verdict]:
+    async def judge(self, entities: Sequence[Entity], origin: str | None = "") -> list[Verdict]:
         """A verdict for each entity, in order; each plugin is called once for all of its own.
 
         Never raises for what an entity holds or a plugin does; that becomes a problem.
@@ -73,7 +73,7 @@ class KindJudge:
         Args:
             entities: with good envelopes.
             origin: the registered location that they come from, as `type:target`; empty where
-                none was registered. None for the platform's own, which no rule holds for.
+                none was registered, None for the platform's own, which no rule restricts.
         """
         known = self._host.contributions.entity_kinds
         verdicts: dict[int, Verdict] = {}

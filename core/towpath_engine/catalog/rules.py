@@ -38,6 +38,10 @@ class CatalogRules:
         self._rules = tuple(rules)
         self._kinds = [frozenset(kind.lower() for kind in rule.allow) for rule in self._rules]
 
+    def __repr__(self) -> str:
+        """The rules, as they are written in the configuration."""
+        return f"CatalogRules({self._rules!r})"
+
     def refuse(self, entity: Entity, origin: str) -> Problem | None:
         """Why an entity may not come from a location; names the rule. None where it may.
 

@@ -69,6 +69,13 @@ def test_a_file_declares_kinds(file: Path) -> None:
     assert list(rack.relations(Entity("acme.com/v1", "Rack", {"name": "r"}))) == []
 
 
+def test_the_revision_changes_with_the_declaration(file: Path) -> None:
+    before = [kind.revision for kind in kinds_from([str(file)])]
+    file.write_text("# a comment\n" + KINDS.replace("gigabytes: 10", "gigabytes: 20"))
+    after = [kind.revision for kind in kinds_from([str(file)])]
+    assert (before[0] != after[0], before[1] == after[1]) == (True, True)
+
+
 def test_a_folder_holds_files(tmp_path: Path) -> None:
     for name in ("b.yml", "a.yaml", "c.txt"):
         (tmp_path / name).write_text(f"kind: {name[0].upper()}\napiVersions: [v1]\n")

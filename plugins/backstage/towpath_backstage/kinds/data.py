@@ -6,6 +6,7 @@ start, with its place.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -119,7 +120,8 @@ def _kind_of(document: Document, file: Path) -> SchemaKind:
         one.field: Edge(one.default_kind, one.forward, one.reverse) for one in declared.relations
     }
     versions = frozenset(declared.api_versions)
-    return SchemaKind(declared.kind, versions, schema, edges, declared.defaults)
+    revision = hashlib.sha256(msgspec.json.encode(document.value)).hexdigest()
+    return SchemaKind(declared.kind, versions, schema, edges, declared.defaults, revision)
 
 
 def _wrong(document: Document, file: Path, pointer: str, why: str) -> SettingsError:

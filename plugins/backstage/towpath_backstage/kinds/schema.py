@@ -67,6 +67,7 @@ class SchemaKind:
         schema: of its spec.
         edges: the relations that fields of the spec state, by the names of the fields.
         defaults: values of the spec where the author gave none; mappings are filled in, too.
+        revision: changes when any of the others does.
     """
 
     def __init__(
@@ -76,9 +77,11 @@ class SchemaKind:
         schema: SpecSchema,
         edges: Mapping[str, Edge],
         defaults: Mapping[str, Any],
+        revision: str = "",
     ) -> None:
         self.name = name
         self.api_versions = api_versions
+        self.revision = revision
         self._schema = schema
         self._defaults = defaults
         fields = [Field(name=f, rule=_REFS, hint="a reference", edge=e) for f, e in edges.items()]
