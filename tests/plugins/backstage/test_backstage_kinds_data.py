@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,19 @@ defaults:
 kind: Rack
 apiVersions: [acme.com/v1]
 """
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "add-a-kind.md"
+
+
+def test_the_example_on_the_page_is_good(tmp_path: Path) -> None:
+    (text,) = re.findall(
+        r"```yaml title=\"/etc/towpath/kinds.yaml\"\n(.*?)```", PAGE.read_text(), re.S
+    )
+    path = tmp_path / "kinds.yaml"
+    path.write_text(text)
+    (server,) = kinds_from([str(path)])
+    assert server.check(server.complete(entity({"owner": "ops", "runs": ["component:x"]}))) == []
 
 
 @pytest.fixture
