@@ -202,7 +202,8 @@ def json_of(entity: Entity, limit: int) -> tuple[bytes, Problem | None]:
         text = f"it holds what JSON cannot say: {type(error).__name__}"
         return b"", Problem("json", text)
     if len(body) > limit:
-        return b"", Problem("limit", f"it has {len(body):,} bytes; at most {limit:,} are taken")
+        text = f"it has {len(body):,} bytes and goes over the budget `entity_bytes` of {limit:,}"
+        return b"", Problem("limit", text)
     return body, None
 
 
