@@ -14,6 +14,7 @@ from towpath_backstage.plugin import towpath_entity_kinds
 from towpath_core.catalog import CompletingKind, EntityKind
 from towpath_core.entities import Entity
 from towpath_core.errors import SettingsError
+from towpath_core.testing import EntityKindContract
 
 KINDS = """\
 kind: Server
@@ -227,3 +228,19 @@ def test_the_plugin_offers_them_beside_its_own(file: Path) -> None:
     own = list(towpath_entity_kinds(settings={}))
     found = list(towpath_entity_kinds(settings={"kinds": [str(file)]}))
     assert [kind.name for kind in found[len(own) :]] == ["Server", "Rack"]
+
+
+class TestDeclaredServer(EntityKindContract):
+    """A kind that a file declares keeps to what kinds in code keep to."""
+
+    @pytest.fixture
+    def kind(self, server: SchemaKind) -> SchemaKind:
+        return server
+
+    @pytest.fixture
+    def good(self) -> Entity:
+        return entity({"owner": "a", "size": "large", "runs": ["component:x"], "disk": {}})
+
+    @pytest.fixture
+    def bad(self) -> list[Entity]:
+        return [entity(spec) for spec in ({}, {"owner": ":"}, {"owner": "a", "size": 5})]
