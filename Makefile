@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 # The system's certificates, because companies put their own on the way to the package index.
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv
 UP ?=
+CONFORMANCE_CACHE ?= $(or $(TOWPATH_CONFORMANCE_CACHE),$(HOME)/.cache/towpath/conformance)
+MODEL := @backstage/catalog-model@1.10 @backstage/plugin-scaffolder-common@2.4 yaml@2
 SIZES ?= 1000 10000 100000
 BENCH_SECONDS ?= 10
 BENCH_OUT ?= bench.json
@@ -15,10 +17,10 @@ BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
 CONFORMANCE ?=
 DIFFERENTIAL ?=
 
-.PHONY: help setup up demo test conformance check format lint types imports docs api bench bench-quick differential clean
+.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick differential clean
 
 help: ## Say what the targets do
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Make .venv with everything in it
 
@@ -42,6 +44,13 @@ test: $(READY) ## Run all tests, in parallel
 
 conformance: $(READY) ## Let other people's clients and random requests at the catalog
 	@$(BIN)/python tools/conformance/run.py $(CONFORMANCE)
+
+conformance-model: $(READY) ## Compare what is taken and refused with Backstage's own model
+	@mkdir -p $(CONFORMANCE_CACHE)/model
+	@test -d $(CONFORMANCE_CACHE)/model/node_modules/yaml || npm install --silent --no-audit --no-fund \
+		--ignore-scripts --prefix $(CONFORMANCE_CACHE)/model $(MODEL)
+	@TOWPATH_CONFORMANCE_CACHE=$(CONFORMANCE_CACHE) $(BIN)/pytest -q -p no:xdist -rs \
+		tests/plugins/backstage/test_backstage_model.py
 
 check: $(READY) lint types imports docs test ## All that must hold before a commit; what CI runs
 

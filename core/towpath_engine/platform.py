@@ -21,6 +21,7 @@ from towpath_engine.catalog.feed import CHANNEL as CATALOG_CHANNEL
 from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.reading import LocationReader
+from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.service import CatalogService
 from towpath_engine.catalog.visibility import Sight
 from towpath_engine.policy import PolicyGate
@@ -83,8 +84,10 @@ class Platform:
         self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
-        self.reader = LocationReader(host)
-        self.catalog = CatalogService(database, index, feed, self.reader, self.policy)
+        self.reader = LocationReader(host, rules=CatalogRules(settings.catalog_rules))
+        self.catalog = CatalogService(
+            database, index, feed, self.reader, self.policy, settings.keeping
+        )
         self.ancestry = Ancestry(database, host, self.reader)
         self.analysis = CatalogAnalysis(database, host, self.reader, self.policy)
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)

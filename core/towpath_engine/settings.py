@@ -7,7 +7,7 @@
     TOWPATH_CATALOG_ROOTS  folders that file locations are read from, separated as in PATH
     TOWPATH_PLUGINS        names of plugins to load, separated by commas; default all
 
-The file has tables `[catalog] roots`, `[plugins] disable`, and `[plugins.<name>]` with a plugin's
+The file has tables `[catalog]`, `[plugins] disable`, and `[plugins.<name>]` with a plugin's
 own settings; anything else in it is refused, because it is a slip. The environment wins over it.
 """
 
@@ -25,6 +25,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from towpath_core.errors import SettingsError
 from towpath_core.plugins import PluginConfig
+from towpath_engine.catalog.keeping import KEEPING_NAMES, Keeping, read_keeping
+from towpath_engine.catalog.rules import CatalogRule
 from towpath_engine.store.database import driver_url
 
 __all__ = ("EngineSettings", "load_settings")
@@ -38,14 +40,18 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         database_url: libpq URL, or None for the embedded server.
         secret_key: sealing key in base64, or None for the file in `home`.
         catalog_roots: folders that file locations may be read from.
+        catalog_rules: which kinds may come from where; all from everywhere where there is none.
         plugins: which plugins, with their settings.
+        keeping: how careful the catalog is with what vanishes.
     """
 
     home: Path
     database_url: str | None = None
     secret_key: str | None = None
     catalog_roots: tuple[Path, ...] = ()
+    catalog_rules: tuple[CatalogRule, ...] = ()
     plugins: PluginConfig = PluginConfig()
+    keeping: Keeping = Keeping()
 
     @property
     def embedded(self) -> bool:
@@ -76,7 +82,7 @@ def load_settings(
     table = _read(file, required=bool(env.get("TOWPATH_CONFIG")))
     _check_names(table, ("catalog", "plugins"), "", file)
     catalog = _table(table, "catalog", file)
-    _check_names(catalog, ("roots",), "catalog.", file)
+    _check_names(catalog, ("roots", "rules", *KEEPING_NAMES), "catalog.", file)
     written = env.get("TOWPATH_CATALOG_ROOTS")
     configured = written.split(os.pathsep) if written else catalog.get("roots", [])
     if not isinstance(configured, list) or not all(isinstance(r, str) for r in configured):
@@ -88,8 +94,21 @@ def load_settings(
         database_url=_database_url(env),
         secret_key=env.get("TOWPATH_SECRET_KEY") or None,
         catalog_roots=resolved,
+        catalog_rules=_rules(catalog.get("rules", []), file),
         plugins=_plugins(table, file, env, home, resolved),
+        keeping=read_keeping(catalog),
     )
+
+
+def _rules(written: Any, file: Path) -> tuple[CatalogRule, ...]:
+    try:
+        return msgspec.convert(written, tuple[CatalogRule, ...])
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"{file}: catalog.rules is wrong: {error}",
+            next='Write rules = [{ allow = ["Component"], locations = ["url:https://*"], '
+            'namespaces = ["team-a"] }].',
+        ) from error
 
 
 def _database_url(env: Mapping[str, str]) -> str | None:

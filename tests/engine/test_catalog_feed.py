@@ -151,7 +151,7 @@ async def test_one_that_was_deleted_and_made_again_is_the_new_one(database, foll
     await feed.catch_up()
     before = index.by_ref("component:default/a").uid
     await remove(database, "component:default/a")
-    outcome = await put(database, draft("a"))
+    outcome = await put(database, draft("a", origin="mem:/b", spec={"another": "one"}))
     await feed.catch_up(outcome.seq)
     after = index.by_ref("component:default/a").uid
     assert before != after

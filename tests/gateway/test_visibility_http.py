@@ -120,6 +120,7 @@ async def test_no_read_tells_of_what_is_hidden(client):
         client.post("/entity-facets", json={"facets": ["metadata.title", "metadata.name"]}),
         client.get(f"/entities/by-uid/{uid}"),
         client.get("/entities/by-name/component/default/HIDDEN"),
+        client.get("/entities/by-name/component/default/hidden/ancestry"),
     ]
     for answer in await asyncio.gather(*reads):
         assert answer.status_code in (200, 404), answer.url

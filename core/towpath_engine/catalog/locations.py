@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 
 from towpath_core.entities import Entity
+from towpath_engine.catalog.drafts import Draft, Held, Outcome
+from towpath_engine.catalog.findings import FoundProblem, Level, Reading
 from towpath_engine.catalog.judging import GENERATED, annotated
-from towpath_engine.catalog.reading import FoundProblem
-from towpath_engine.catalog.writer import Draft, Outcome
 
 __all__ = ("Location", "LocationReport", "StoredProblem")
 
@@ -71,13 +71,33 @@ class Location(msgspec.Struct, frozen=True):
 
 
 class LocationReport(msgspec.Struct, frozen=True):
-    """What reading a location did: entities it holds now, and what was wrong."""
+    """What reading a location did: entities it holds now, and what was wrong.
+
+    `warnings` are about what was taken in all the same, such as references that lead nowhere.
+    """
 
     location: Location
     created: bool
     entity_refs: Sequence[str]
     problems: Sequence[FoundProblem]
     outcome: Outcome
+    warnings: Sequence[FoundProblem] = ()
+
+    @classmethod
+    def of(
+        cls, location: Location, created: bool, reading: Reading, outcome: Outcome
+    ) -> LocationReport:
+        """Report what became of a reading."""
+        refs = [ref for ref in reading.drafts if ref not in outcome.conflicts]
+        known = {*refs, location.entity_ref}
+        refs += [ref for ref in outcome.unchanged if ref not in known]
+        problems, warnings = tuple(reading.problems), tuple(reading.warnings)
+        return cls(location, created, refs, problems, outcome, warnings)
+
+    @property
+    def held(self) -> Held | None:
+        """What vanished from it and stays until somebody confirms."""
+        return self.outcome.held
 
 
 class StoredProblem(msgspec.Struct, frozen=True):
@@ -85,6 +105,7 @@ class StoredProblem(msgspec.Struct, frozen=True):
 
     id: int
     location_id: UUID
+    level: Level
     code: str
     message: str
     file: str | None
@@ -92,6 +113,7 @@ class StoredProblem(msgspec.Struct, frozen=True):
     column: int | None
     pointer: str | None
     entity_ref: str | None
+    target: str | None
     at: datetime
 
 

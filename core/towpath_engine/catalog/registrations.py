@@ -18,6 +18,7 @@ from towpath_core.identity import Principal
 from towpath_engine import audit
 from towpath_engine.catalog.feed import Follower
 from towpath_engine.catalog.ingest import take_in
+from towpath_engine.catalog.keeping import Keeping
 from towpath_engine.catalog.location_query import condition
 from towpath_engine.catalog.locations import Location, LocationReport
 from towpath_engine.catalog.reading import LocationReader
@@ -26,7 +27,7 @@ from towpath_engine.catalog.writer import serialise
 from towpath_engine.policy import PolicyGate
 from towpath_engine.store.database import Database, Transaction
 
-__all__ = ("LocationPage", "Registrations", "check_target", "settle_name")
+__all__ = ("LocationPage", "Registrations", "check_target", "find_location", "settle_name")
 
 _MAX_TARGET = 4096
 
@@ -43,8 +44,15 @@ class Registrations:
     """The registered locations of a catalog."""
 
     def __init__(
-        self, database: Database, feed: Follower, reader: LocationReader, policy: PolicyGate
+        self,
+        database: Database,
+        feed: Follower,
+        reader: LocationReader,
+        policy: PolicyGate,
+        keeping: Keeping | None = None,
     ) -> None:
+        # Who points a location elsewhere means it: nothing of the old place is held back.
+        self._keeping = msgspec.structs.replace(keeping or Keeping(), guarded=False)
         self._database = database
         self._feed = feed
         self._reader = reader
@@ -92,7 +100,7 @@ class Registrations:
     async def find(self, type: str, target: str) -> Location | None:
         """The registered location with a type and a target; None when there is none."""
         async with self._database.begin() as transaction:
-            return await _by_target(transaction, type, target)
+            return await find_location(transaction, type, target)
 
     async def of_entity(self, ref: str) -> Location:
         """The registered location that an entity was read from.
@@ -134,10 +142,9 @@ class Registrations:
         async with self._database.begin() as transaction:
             await serialise(transaction)
             location = await _point(transaction, principal, location_id, type, target)
-            outcome = await take_in(transaction, principal, location, reading, begun)
+            outcome = await take_in(transaction, principal, location, reading, begun, self._keeping)
         await self._feed.catch_up(outcome.seq)
-        refs = [ref for ref in reading.drafts if ref not in outcome.conflicts]
-        return LocationReport(location, False, refs, tuple(reading.problems), outcome)
+        return LocationReport.of(location, False, reading, outcome)
 
 
 def check_target(reader: LocationReader, type: str, target: str) -> None:
@@ -191,7 +198,7 @@ async def _point(
 async def _refuse_taken(
     transaction: Transaction, location_id: UUID, type: str, target: str
 ) -> None:
-    other = await _by_target(transaction, type, target)
+    other = await find_location(transaction, type, target)
     if other is not None and other.id != location_id:
         raise Conflict(f"Location {type}:{target} already exists")
 
@@ -204,7 +211,8 @@ async def _by_id(transaction: Transaction, location_id: UUID) -> Location:
     return Location.of(row)
 
 
-async def _by_target(transaction: Transaction, type: str, target: str) -> Location | None:
+async def find_location(transaction: Transaction, type: str, target: str) -> Location | None:
+    """The registered location with a type and a target; None when there is none."""
     c = LOCATIONS.c
     query = select(LOCATIONS).where(c.type == type, c.target == target)
     row = (await transaction.execute(query)).one_or_none()

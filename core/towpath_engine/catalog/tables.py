@@ -156,7 +156,11 @@ class Tombstone(SQLModel, table=True):
 
 
 class CatalogConflict(SQLModel, table=True):
-    """A reference that an origin states and another holds; gone when either lets go of it."""
+    """A reference that an origin states and another holds; gone when either lets go of it.
+
+    The entity is kept as it was stated, so that it takes the holder's place the moment that one
+    lets go.
+    """
 
     __tablename__ = "catalog_conflicts"
     __table_args__ = (Index("catalog_conflicts_location", "location_id"),)
@@ -167,6 +171,10 @@ class CatalogConflict(SQLModel, table=True):
     location_id: UUID | None = Field(
         sa_column=identifier(null=True, to="locations.id", cascade=True)
     )
+    kind: str = Field(sa_column=text())
+    body: str = Field(sa_column=text())
+    edges: str = Field(sa_column=text())
+    hash: str = Field(sa_column=text())
     file: str | None = Field(sa_column=text(null=True))
     line: int | None = Field(sa_column=Column(Integer, nullable=True))
     at: datetime = Field(sa_column=time())
@@ -186,7 +194,11 @@ class CatalogMark(SQLModel, table=True):
 
 
 class CatalogProblem(SQLModel, table=True):
-    """What was wrong when a location was last read, each with its place."""
+    """What was wrong when a location was last read, each with its place.
+
+    `level` is `error` for what could not be taken in, `warning` for what was all the same.
+    `target` is the reference that leads nowhere, where that is the problem.
+    """
 
     __tablename__ = "catalog_problems"
     __table_args__ = (Index("catalog_problems_location", "location_id"),)
@@ -195,6 +207,7 @@ class CatalogProblem(SQLModel, table=True):
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
     )
     location_id: UUID = Field(sa_column=identifier(to="locations.id", cascade=True))
+    level: str = Field(sa_column=text())
     code: str = Field(sa_column=text())
     message: str = Field(sa_column=text())
     file: str | None = Field(sa_column=text(null=True))
@@ -202,6 +215,7 @@ class CatalogProblem(SQLModel, table=True):
     column: int | None = Field(sa_column=Column(Integer, nullable=True))
     pointer: str | None = Field(sa_column=text(null=True))
     entity_ref: str | None = Field(sa_column=text(null=True))
+    target: str | None = Field(default=None, sa_column=text(null=True))
     at: datetime = Field(sa_column=time())
 
 

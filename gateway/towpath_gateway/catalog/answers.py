@@ -168,16 +168,17 @@ def looked_up(
         LimitExceeded: they would have more than 64 MiB, which a few refs repeated often can.
     """
     limited(refs, MAX_REFS, "entityRefs")
-    entries = [index.by_ref(ref) for ref in refs]
-    numbers = list(
-        dict.fromkeys(
-            entry.number
-            for entry in entries
-            if entry is not None and (among is None or entry.number in among)
-        )
-    )
-    found = dict(zip(numbers, bodies(index, numbers, shown), strict=True))
-    items = [found.get(entry.number, b"null") if entry else b"null" for entry in entries]
+    entries = [
+        entry if entry is not None and (among is None or entry.number in among) else None
+        for entry in map(index.by_ref, refs)
+    ]
+    if shown:
+        # Each is cut once, however often it is asked for.
+        numbers = list(dict.fromkeys(entry.number for entry in entries if entry is not None))
+        cut = dict(zip(numbers, bodies(index, numbers, shown), strict=True))
+        items = [b"null" if entry is None else cut[entry.number] for entry in entries]
+    else:
+        items = [b"null" if entry is None else entry.final for entry in entries]
     if sum(map(len, items)) > MAX_ANSWER_BYTES:
         raise LimitExceeded(
             f"The answer would have more than {MAX_ANSWER_BYTES} bytes.", next="Ask for fewer refs."

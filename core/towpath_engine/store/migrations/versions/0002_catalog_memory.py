@@ -34,6 +34,11 @@ def upgrade() -> None:
     op.drop_index("entity_revisions_ref", table_name="entity_revisions")
     op.create_index("entity_revisions_ref", "entity_revisions", ["ref", "seq"], unique=False)
     op.create_index("entity_revisions_at", "entity_revisions", ["at"], unique=False)
+    op.add_column(
+        "catalog_problems", sa.Column("level", sa.Text(), nullable=False, server_default="error")
+    )
+    op.alter_column("catalog_problems", "level", server_default=None)
+    op.add_column("catalog_problems", sa.Column("target", sa.Text(), nullable=True))
     _files()
     _tombstones()
     _conflicts()
@@ -91,6 +96,10 @@ def _conflicts() -> None:
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("location_id", sa.UUID(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("edges", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("file", sa.Text(), nullable=True),
         sa.Column("line", sa.Integer(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
