@@ -18,7 +18,7 @@ from towpath_engine.catalog.drafts import Draft, Held
 from towpath_engine.catalog.findings import FoundProblem, Reading
 from towpath_engine.catalog.keeping import Keeping, digest_of
 from towpath_engine.catalog.locations import Location
-from towpath_engine.catalog.reading import twice
+from towpath_engine.catalog.reading import twice, twice_at
 from towpath_engine.catalog.tables import ENTITIES, LOCATIONS
 from towpath_engine.catalog.weighing import Weighed, stored_as, weigh
 from towpath_engine.store.database import Transaction
@@ -112,9 +112,17 @@ def _settle(location: Location, reading: Reading, known: Mapping[str, Any]) -> N
             reading.problems.append(FoundProblem(problem, ref))
             other.spoil()
         else:
+            reading.problems = [_instead(one, draft, old.file) for one in reading.problems]
             reading.problems.append(twice(draft, old.file))
             reading.files[draft.file].spoil()
             del reading.drafts[ref]
+
+
+def _instead(found: FoundProblem, draft: Draft, holder: str) -> FoundProblem:
+    """A problem that a third file has with a draft that is left out itself: the holder has it."""
+    if found != twice_at(found.problem.place, draft.ref, draft.file):
+        return found
+    return twice_at(found.problem.place, draft.ref, holder)
 
 
 async def _kept(transaction: Transaction, location_id: UUID, reading: Reading) -> Sequence[str]:

@@ -28,7 +28,7 @@ CHANNEL = "towpath_catalog"
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 2000
+_BATCH = 500
 _PROGRESS_SECONDS = 2.0
 _SLICE = 64
 """How many entities are taken in without giving the loop a turn: some milliseconds' worth."""

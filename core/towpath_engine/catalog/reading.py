@@ -29,7 +29,7 @@ from towpath_engine.catalog.judging import KindJudge
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.sources import within
 
-__all__ = ("FoundProblem", "LocationReader", "Reading", "ReadingLimits", "twice")
+__all__ = ("FoundProblem", "LocationReader", "Reading", "ReadingLimits", "twice", "twice_at")
 
 log = structlog.get_logger(__name__)
 
@@ -220,8 +220,13 @@ def _add(draft: Draft, reading: Reading) -> bool:
 
 def twice(draft: Draft, elsewhere: str | None) -> FoundProblem:
     """The problem that a reference stands in two places of a location."""
-    text = f"{draft.ref} stands in {elsewhere} already; this one is left out"
-    return FoundProblem(Problem("duplicate", text, Place(draft.file, draft.line)), draft.ref)
+    return twice_at(Place(draft.file, draft.line), draft.ref, elsewhere)
+
+
+def twice_at(place: Place, ref: str, elsewhere: str | None) -> FoundProblem:
+    """The same, by the place that is left out."""
+    text = f"{ref} stands in {elsewhere} already; this one is left out"
+    return FoundProblem(Problem("duplicate", text, place), ref)
 
 
 def _makers(host: PluginHost, rules: CatalogRules | None) -> str:

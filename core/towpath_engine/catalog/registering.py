@@ -6,6 +6,7 @@ with its revisions and its audit row. All return when the index of this process 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -33,12 +34,15 @@ from towpath_engine.catalog.registrations import (
 from towpath_engine.catalog.tables import ENTITIES, LOCATIONS, PROBLEMS
 from towpath_engine.catalog.writer import Outcome, delete_entities, serialise
 from towpath_engine.clock import new_id, now
+from towpath_engine.memory import give_back
 from towpath_engine.policy import PolicyGate
 from towpath_engine.store.database import Database, Transaction
 
 __all__ = ("Registering",)
 
 _TRIES = 3
+_MANY = 1000
+"""So many entities at once leave a lot of memory that is free again."""
 
 Files = dict[str, KnownFile]
 
@@ -224,8 +228,13 @@ class Registering:
                 outcome = await take_in(
                     transaction, principal, location, reading, begun, self._keeping
                 )
+            report = LocationReport.of(location, created, reading, outcome)
+            # What was read is not needed while the index takes in as much again.
+            del reading
             await self.feed.catch_up(outcome.seq)
-            return LocationReport.of(location, created, reading, outcome)
+            if len(outcome.added) + len(outcome.changed) >= _MANY:
+                await asyncio.to_thread(give_back)
+            return report
         raise Unavailable(f"Location {type}:{target} changes all the time.", next="Try again.")
 
     async def _begin(
