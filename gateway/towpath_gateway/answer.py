@@ -12,7 +12,17 @@ from typing import Any
 import msgspec
 from litestar.types import Receive, Scope, Send
 
-__all__ = ("JSON", "NO_STORE", "Answer", "Header", "Listed", "json_bytes", "nothing", "reply")
+__all__ = (
+    "JSON",
+    "NO_STORE",
+    "Answer",
+    "Header",
+    "Listed",
+    "allowing",
+    "json_bytes",
+    "nothing",
+    "reply",
+)
 
 Header = tuple[bytes, bytes]
 
@@ -98,4 +108,11 @@ def nothing() -> Answer:
     """204: it is done, and there is nothing to say."""
     answer = Answer(b"", 204)
     answer.headers = [_NOSNIFF]
+    return answer
+
+
+def allowing(methods: str) -> Answer:
+    """204 to OPTIONS: the methods that a path takes."""
+    answer = nothing()
+    answer.headers = [*answer.headers, (b"allow", methods.encode())]
     return answer

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from uuid import UUID
 
 import pytest
 from engine_kit import ADA, DictSource, Plugin, load_host, platform_of
 
+from towpath_core.entities import Entity
 from towpath_core.errors import NotFound
 
 pytestmark = pytest.mark.anyio
@@ -93,8 +95,8 @@ async def test_an_entity_whose_location_is_gone_has_the_registered_one(platform,
     )
     source.files["/shop.yaml"] = joined(component("shop"))
     report = await platform.catalog.register(ADA, "mem", "/all.yaml")
-    uid = platform.index.by_ref("location:default/more").stored.uid
-    await platform.catalog.delete_entity(ADA, uid_of(uid))
+    more = json.loads(platform.index.by_ref("location:default/more").final)
+    await platform.catalog.delete_entity(ADA, UUID(more["metadata"]["uid"]))
     found = await ancestors(platform, "component:default/shop")
     assert found == {
         "component:default/shop": [report.location.entity_ref],
@@ -103,8 +105,6 @@ async def test_an_entity_whose_location_is_gone_has_the_registered_one(platform,
 
 
 async def test_what_the_platform_holds_itself_has_no_parents(platform):
-    from towpath_core.entities import Entity
-
     head = {"name": "bucket", "namespace": "default"}
     spec = {"type": "bucket", "owner": "group:default/a"}
     held = Entity("backstage.io/v1alpha1", "Resource", head, spec)
@@ -116,9 +116,3 @@ async def test_what_the_platform_holds_itself_has_no_parents(platform):
 async def test_there_must_be_such_an_entity(platform):
     with pytest.raises(NotFound, match="No such entity component:default/none"):
         await platform.ancestry.of("component:default/none")
-
-
-def uid_of(text):
-    from uuid import UUID
-
-    return UUID(text)

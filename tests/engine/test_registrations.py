@@ -49,7 +49,7 @@ def shown(platform, ref):
 
 async def test_a_location_that_is_changed_keeps_its_id_and_its_name(platform):
     first = (await platform.catalog.register(ADA, "mem", "/one.yaml")).location
-    uid = platform.index.by_ref("component:default/both").stored.uid
+    uid = shown(platform, "component:default/both")["metadata"]["uid"]
     report = await platform.catalog.registrations.change(ADA, first.id, "mem", "/two.yaml")
     changed = report.location
     assert (changed.id, changed.entity_ref) == (first.id, first.entity_ref)
@@ -57,7 +57,7 @@ async def test_a_location_that_is_changed_keeps_its_id_and_its_name(platform):
     assert await platform.catalog.registrations.location(first.id) == changed
     # What stands in both keeps its uid; the rest follows.
     assert components(platform) == ["both", "two"]
-    assert platform.index.by_ref("component:default/both").stored.uid == uid
+    assert shown(platform, "component:default/both")["metadata"]["uid"] == uid
     own = shown(platform, first.entity_ref)
     assert own["spec"]["target"] == "/two.yaml"
     both = shown(platform, "component:default/both")["metadata"]["annotations"]

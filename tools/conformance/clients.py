@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NPM = ("@backstage/catalog-client", "@backstage/catalog-model")
+MODEL = (
+    "@backstage/catalog-model@1.10",
+    "@backstage/plugin-scaffolder-common@2.4",
+    "yaml@2",
+)
 PYPI = ("backstage-catalog-client",)
 FUZZ = ("schemathesis>=4.10,<5",)
 
@@ -28,6 +34,10 @@ class Tools:
         """Folder with `node_modules`."""
         return self._folder / "npm"
 
+    def model(self) -> Path:
+        """Folder with `node_modules` that has Backstage's model and its YAML."""
+        return self._folder / "model"
+
     def pypi(self) -> Path:
         """Python with the client from PyPI."""
         return self._folder / "pypi" / "bin" / "python"
@@ -43,23 +53,25 @@ class Tools:
             Missing: node is not there, or a registry does not answer.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        if "npm" in parts:
-            self._install_npm()
+        if {"npm", "differential"} & {*parts}:
+            self._install_npm(self.npm(), NPM)
+        if "model" in parts:
+            self._install_npm(self.model(), MODEL)
         if "pypi" in parts:
             self._install(self.pypi(), PYPI)
         if "fuzz" in parts:
             self._install(self.fuzz(), FUZZ)
 
-    def _install_npm(self) -> None:
+    def _install_npm(self, folder: Path, names: Sequence[str]) -> None:
         for command in ("node", "npm"):
             if shutil.which(command) is None:
                 raise Missing(f"{command} is missing; install Node.js 20 or newer")
-        folder = self.npm()
-        if all((folder / "node_modules" / name / "package.json").is_file() for name in NPM):
+        plain = [re.sub(r"(?<=.)@.*", "", name) for name in names]
+        if all((folder / "node_modules" / name / "package.json").is_file() for name in plain):
             return
         folder.mkdir(exist_ok=True)
         (folder / "package.json").write_text('{"private": true, "type": "module"}\n')
-        self._run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *NPM], folder)
+        self._run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *names], folder)
 
     def _install(self, python: Path, names: Sequence[str]) -> None:
         ready = python.parent.parent / ".ready"

@@ -45,6 +45,7 @@ CHECKS = (
 
 # What the documents say and the contract does not; `_is_known` looks at the request for it.
 FIELDS = "with `fields`, entities are no whole ones, which the schema of an entity does not say"
+NULL = "in a body, null stands for what is left out"
 TEXT = "in an address everything is text: a number breaks no list of texts"
 
 
@@ -58,7 +59,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--operation", help="only this one, as `GET /entities`")
     asked = parser.parse_args()
-    schema = schemathesis.openapi.from_dict(json.loads(asked.document.read_text("utf-8")))
+    document = closed(json.loads(asked.document.read_text("utf-8")))
+    schema = schemathesis.openapi.from_dict(document)
     fuzzer = Fuzzer(asked.url, os.environ["TOKEN"], asked.examples, asked.seed)
     begun = time.monotonic()
     skipped = 0
@@ -80,6 +82,25 @@ def main() -> int:
     for text in fuzzer.failures.values():
         print(text)
     return 1 if fuzzer.failures else 0
+
+
+def closed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with bodies that have no keys but those it names, as ours are read.
+
+    Backstage's says so of some and ignores what others have besides; a request that is refused
+    for that alone tries nothing.
+    """
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            body = operation.get("requestBody", {}) if isinstance(operation, dict) else {}
+            waiting = [media["schema"] for media in body.get("content", {}).values()]
+            while waiting:
+                node = waiting.pop()
+                if node.get("properties"):
+                    node.setdefault("additionalProperties", False)
+                waiting += node.get("properties", {}).values()
+                waiting += [node["items"]] if "items" in node else []
+    return document
 
 
 def operations(schema: Any) -> Iterator[Any]:
@@ -168,6 +189,8 @@ def _is_known(check: str, text: str, case: Any) -> str | None:
     if check == "JsonSchemaError" and chosen:
         return FIELDS
     broken = [line for line in text.splitlines() if "violates" in line]
+    if check == "AcceptedNegativeData" and all("became null" in b for b in broken):
+        return NULL
     if check == "AcceptedNegativeData" and all("header:" in b or "query:" in b for b in broken):
         return TEXT
     return None

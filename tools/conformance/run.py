@@ -3,9 +3,14 @@
     python tools/conformance/run.py            everything, a few minutes
     python tools/conformance/run.py --quick    the same with fewer random requests
 
-Starts a platform of its own, registers Backstage's example catalog, and drives it with the npm
-client, with the client from PyPI, and with random requests made from two OpenAPI documents. What
-they need is installed once, in a folder outside the tree.
+    npm            the npm client, every method of it
+    pypi           reads through the client from PyPI
+    fuzz           random requests made from Backstage's OpenAPI document and from ours
+    differential   random questions, answered by Backstage's in-memory client as well
+    model          real descriptors, taken and refused by Backstage's model as well
+
+Each starts a platform of its own with what it needs in it. Other people's code is installed once,
+in a folder outside the tree.
 
     TOWPATH_CONFORMANCE_CACHE   that folder; default ~/.cache/towpath/conformance
     TOWPATH_CORPUS              real descriptors; default ../shared/data
@@ -24,8 +29,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from clients import Missing, Tools
 from served import Served
@@ -38,58 +45,70 @@ def main() -> int:
     """Run all parts; returns the exit status."""
     parser = argparse.ArgumentParser(description="Prove the catalog's contract.")
     parser.add_argument("--quick", action="store_true", help="fewer random requests")
-    parser.add_argument(
-        "--only", choices=("npm", "pypi", "fuzz"), help="one part; default all of them"
-    )
+    parser.add_argument("--only", choices=PARTS, help="one part; default all of them")
     asked = parser.parse_args()
+    chosen = [asked.only] if asked.only else list(PARTS)
+    outcome = {}
     try:
-        corpus, script, document = places()
-        tools = Tools(cache())
-        parts: dict[str, Callable[[Served], bool]] = {
-            "npm": lambda served: npm(served, tools.npm(), script),
-            "pypi": lambda served: pypi(served, tools.pypi()),
-            "fuzz": lambda served: fuzz(served, tools.fuzz(), document, quick=asked.quick),
-        }
-        chosen = [asked.only] if asked.only else list(parts)
+        places = Places.find()
+        tools = Tools(places.cache)
         tools.prepare(chosen)
-        outcome = {}
         for name in chosen:
-            # A platform each: what one removes or breaks, the next must not miss.
-            with (
-                tempfile.TemporaryDirectory(prefix="tp-", dir="/tmp") as folder,
-                Served(Path(folder), corpus) as served,
-            ):
-                outcome[name] = parts[name](served)
+            outcome[name] = PARTS[name](tools, places, asked.quick)
     except Missing as error:
         print(f"conformance: {error}", file=sys.stderr)
         return 2
     for name, good in outcome.items():
-        print(f"{name:6} {'ok' if good else 'FAILED'}")
+        print(f"{name:13} {'ok' if good else 'FAILED'}")
     return 0 if all(outcome.values()) else 1
 
 
-def cache() -> Path:
-    """The folder that other people's clients are installed in."""
-    default = Path("~/.cache/towpath/conformance").expanduser()
-    return Path(os.environ.get("TOWPATH_CONFORMANCE_CACHE") or default)
+class Places(NamedTuple):
+    """Where things are: the corpus, what lies beside it, and the folder that is installed into."""
+
+    corpus: Path
+    script: Path
+    document: Path
+    cache: Path
+
+    @classmethod
+    def find(cls) -> Places:
+        """Look for them.
+
+        Raises:
+            Missing: one is not there.
+        """
+        given = os.environ.get
+        corpus = Path(given("TOWPATH_CORPUS") or ROOT.parent / "shared" / "data").resolve()
+        beside = corpus.parent
+        script = Path(given("TOWPATH_CATALOG_CHECK") or beside / "tools/catalog-client/check.mjs")
+        default = beside / "reference/catalog-openapi.json"
+        document = Path(given("TOWPATH_CATALOG_OPENAPI") or default)
+        for path in (corpus / "backstage-examples", script, document):
+            if not path.exists():
+                raise Missing(f"there is no {path}; set TOWPATH_CORPUS")
+        home = Path("~/.cache/towpath/conformance").expanduser()
+        return cls(corpus, script, document, Path(given("TOWPATH_CONFORMANCE_CACHE") or home))
 
 
-def places() -> tuple[Path, Path, Path]:
-    """The corpus, the check script and Backstage's document."""
-    corpus = Path(os.environ.get("TOWPATH_CORPUS") or ROOT.parent / "shared" / "data").resolve()
-    beside = corpus.parent
-    script = os.environ.get("TOWPATH_CATALOG_CHECK") or beside / "tools/catalog-client/check.mjs"
-    document = (
-        os.environ.get("TOWPATH_CATALOG_OPENAPI") or beside / "reference/catalog-openapi.json"
-    )
-    for path in (corpus / "backstage-examples", Path(script), Path(document)):
-        if not path.exists():
-            raise Missing(f"there is no {path}; set TOWPATH_CORPUS")
-    return corpus, Path(script), Path(document)
+@contextmanager
+def platform(places: Places) -> Iterator[Served]:
+    """A platform with the examples; what one part removes or breaks, the next must not miss."""
+    with (
+        tempfile.TemporaryDirectory(prefix="tp-", dir="/tmp") as folder,
+        Served(Path(folder), places.corpus) as served,
+    ):
+        yield served
 
 
-def npm(served: Served, folder: Path, script: Path) -> bool:
+def npm(tools: Tools, places: Places, quick: bool) -> bool:
     """Drive every public method of `@backstage/catalog-client`; says what failed, and the count."""
+    with platform(places) as served:
+        return drive(served, tools.npm(), places.script)
+
+
+def drive(served: Served, folder: Path, script: Path) -> bool:
+    """Run the script that drives the npm client."""
     # Linked into the folder, because node looks for packages beside the script.
     linked = folder / "check.mjs"
     linked.unlink(missing_ok=True)
@@ -116,28 +135,58 @@ def npm(served: Served, folder: Path, script: Path) -> bool:
     return done.returncode == 0 and summary is not None
 
 
-def pypi(served: Served, python: Path) -> bool:
+def pypi(tools: Tools, places: Places, quick: bool) -> bool:
     """Read through the client from PyPI."""
-    command = [str(python), str(HERE / "read_with_pypi_client.py"), served.url]
-    environ = {**os.environ, "TOKEN": served.token}
-    return subprocess.run(command, env=environ, timeout=120).returncode == 0
+    with platform(places) as served:
+        command = [str(tools.pypi()), str(HERE / "read_with_pypi_client.py"), served.url]
+        environ = {**os.environ, "TOKEN": served.token}
+        return subprocess.run(command, env=environ, timeout=120).returncode == 0
 
 
-def fuzz(served: Served, python: Path, document: Path, *, quick: bool) -> bool:
+def fuzz(tools: Tools, places: Places, quick: bool) -> bool:
     """Send random requests made from Backstage's document and from ours."""
     ours = ROOT / "docs" / "reference" / "openapi.json"
     good = True
-    for name, path, base in (
-        ("backstage", document, f"{served.url}/api/catalog"),
-        ("towpath", ours, served.url),
-    ):
-        command = [str(python), str(HERE / "fuzz.py"), name, str(path), base]
-        command += ["--examples", "10" if quick else "100"]
-        environ = {**os.environ, "TOKEN": served.token}
-        done = subprocess.run(command, env=environ, cwd=served.folder, timeout=3600)
-        good = good and done.returncode == 0
-    return good and served.lives()
+    with platform(places) as served:
+        for name, document, base in (
+            ("backstage", places.document, f"{served.url}/api/catalog"),
+            ("towpath", ours, served.url),
+        ):
+            command = [str(tools.fuzz()), str(HERE / "fuzz.py"), name, str(document), base]
+            command += ["--examples", "10" if quick else "100"]
+            environ = {**os.environ, "TOKEN": served.token}
+            done = subprocess.run(command, env=environ, cwd=served.folder, timeout=3600)
+            good = good and done.returncode == 0
+        return good and served.lives()
 
+
+def differential(tools: Tools, places: Places, quick: bool) -> bool:
+    """Ask random questions that Backstage's in-memory client answers as well."""
+    command = [sys.executable, str(HERE / "differential.py")]
+    command += ["--questions", "1000" if quick else "10000"]
+    environ = {**os.environ, "TOWPATH_NODE_PACKAGES": str(tools.npm())}
+    return subprocess.run(command, env=environ, timeout=3600).returncode == 0
+
+
+def model(tools: Tools, places: Places, quick: bool) -> bool:
+    """See that Backstage's model takes and refuses the descriptors that we do."""
+    test = ROOT / "tests" / "plugins" / "backstage" / "test_backstage_model.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-rs", str(test)]
+    environ = {
+        **os.environ,
+        "TOWPATH_CORPUS": str(places.corpus),
+        "TOWPATH_CONFORMANCE_CACHE": str(places.cache),
+    }
+    return subprocess.run(command, env=environ, cwd=ROOT, timeout=3600).returncode == 0
+
+
+PARTS: dict[str, Callable[[Tools, Places, bool], bool]] = {
+    "npm": npm,
+    "pypi": pypi,
+    "fuzz": fuzz,
+    "differential": differential,
+    "model": model,
+}
 
 if __name__ == "__main__":
     if shutil.which("git") is None:
