@@ -30,6 +30,7 @@ from serving import Client, Failed, Gateway, Start, Usage, end, environment, spa
 FLOOR = Path(__file__).with_name("floor.py")
 BARE_BYTES = 2300
 SAMPLES = 20
+ROUNDS = 3
 
 
 class Floors:
@@ -90,7 +91,9 @@ def measure(size: int, seconds: float, gateway: Gateway) -> dict[str, Any]:
             case.name: one_case(case, bodies[case.name], gateway, floors, reading, seconds, say)
             for case in reads
         }
-        bare = floors.run("asgi", BARE_BYTES, seconds)
+        bare = load.together(
+            [floors.run("asgi", BARE_BYTES, max(1, seconds / ROUNDS)) for _ in range(ROUNDS)]
+        )
         floor_whole = floors.whole(everything.bytes)
     finally:
         floors.close()
@@ -145,12 +148,14 @@ def one_case(
     seconds: float,
     say: report.Say,
 ) -> dict[str, Any]:
-    """One kind of read, and right before and after it the floor for answers of its size."""
+    """One kind of read, and in turn with it the floor for answers of its size."""
     say(case.title)
-    short = max(1, seconds / 4)
-    before = floors.run("litestar", size, short)
-    found = load.run(gateway.url, case.requests, token, seconds, gateway.usage)
-    floor = load.together([before, floors.run("litestar", size, short)])
+    floor_runs, runs = [], []
+    for _ in range(ROUNDS):
+        floor_runs.append(floors.run("litestar", size, max(1, seconds / ROUNDS / 2)))
+        slice_seconds = max(1, seconds / ROUNDS)
+        runs.append(load.run(gateway.url, case.requests, token, slice_seconds, gateway.usage))
+    floor, found = load.together(floor_runs), load.together(runs)
     return {
         "title": case.title,
         "body_bytes": size,
@@ -178,6 +183,9 @@ def main() -> int:
             gateway = Gateway()
             try:
                 found = measure(size, options.seconds, gateway)
+            except Failed:
+                print("\n".join(gateway.complaints()[-3:]), file=sys.stderr)
+                raise
             finally:
                 gateway.remove()
             results["sizes"][str(size)] = found | {"load_average": report.load_average()}
