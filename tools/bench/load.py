@@ -34,7 +34,7 @@ class Load(NamedTuple):
 def together(loads: Sequence[Load]) -> Load:
     """Several runs as one: percentiles are the median of theirs, and `cpu` is the least of theirs.
 
-    What a request costs is what it costs when nobody disturbs; others on the machine only add to it.
+    What a request costs is what it costs when nobody disturbs; others only add to it.
     """
     requests = sum(load.requests for load in loads)
     seconds = sum(load.requests / load.rate for load in loads)
