@@ -13,8 +13,9 @@ BENCH_SECONDS ?= 10
 BENCH_OUT ?= bench.json
 BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
 CONFORMANCE ?=
+DIFFERENTIAL ?=
 
-.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick clean
+.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick differential clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -73,6 +74,9 @@ bench: $(READY) ## Measure the gateway beside the floor of this machine: SIZES="
 
 bench-quick: $(READY) ## The same with 1,000 entities and two seconds a read
 	@$(BENCH) --sizes 1000 --seconds 2
+
+differential: $(READY) ## Ask the catalog and the npm client the same 10,000 random questions
+	@$(BIN)/python tools/conformance/differential.py $(DIFFERENTIAL)
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from towpath_core.errors import Invalid
 from towpath_engine.catalog.index import CatalogIndex, StoredEntity
 from towpath_engine.catalog.leaves import leaves
-from towpath_engine.catalog.postings import bitmap_of
+from towpath_engine.catalog.numbers import bitmap_of
 from towpath_engine.catalog.query import (
     Order,
     facets,
@@ -39,6 +39,9 @@ def stored(kind, name, spec, relations=(), uid=None):
     body["spec"] = spec
     uid = uid or str(uuid.uuid5(uuid.NAMESPACE_URL, ref_of(kind, name)))
     return StoredEntity(uid, ref_of(kind, name), json.dumps(body), tuple(relations))
+
+
+stored_as = stored
 
 
 class Model:
@@ -413,16 +416,20 @@ def test_only_the_orders_that_were_asked_for_lately_are_kept():
     assert set(index._views) == {f"spec.k{number}" for number in range(24, 40)}
 
 
-@pytest.mark.parametrize("term", ["9", "n-1", "n-12", "n-123", "nothing", "\0", "-"])
-def test_a_term_is_found_among_many_values_while_they_come_and_go(term):
+@pytest.mark.parametrize("field", ["metadata.name", "spec.alias"])
+@pytest.mark.parametrize("term", ["9", "n-1", "n-12", "n-123", "nothing", "\0", "-", "12-n-1"])
+def test_a_term_is_found_among_many_values_while_they_come_and_go(term, field):
     index = CatalogIndex()
+
+    def stored(kind, name, _):
+        return stored_as(kind, name, {"alias": name})
 
     def wanted():
         return {e.uid for e in index._by_ref.values() if term in e.ref.rpartition("/")[2]}
 
     def found():
-        index.postings("metadata.name")._terms = None  # as if never asked for
-        return uids(index, search(index, index.everything, term, ["metadata.name"]))
+        index.postings(field)._terms = None  # as if never asked for
+        return uids(index, search(index, index.everything, term, [field]))
 
     index.apply([stored("API", f"n-{n}", {}) for n in range(2000)], ())
     assert found() == wanted()

@@ -52,20 +52,31 @@ class Ways:
         self.tokens = tokens
         self.loop = loop
 
-    def ask(self, way: Any, path: str, query: str, token: str) -> list[Any]:
+    def ask(
+        self, way: Any, path: str, query: str, token: str, body: bytes | None = None, *extra: Any
+    ) -> list[Any]:
         sent: list[Any] = []
-        headers = [(b"host", b"x")]
+        headers = [(b"host", b"x"), *extra]
         if token:
             headers.append((b"authorization", f"Bearer {token}".encode()))
         scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
+            "method": "GET" if body is None else "POST",
             "scheme": "http", "path": path, "raw_path": path.encode(), "root_path": "",
             "query_string": query.encode(), "headers": headers, "client": ("127.0.0.1", 1),
             "server": ("x", 80), "state": {},
         }  # fmt: skip
 
+        # A body comes in one piece, or in two.
+        whole = body or b""
+        parts = [whole] if len(whole) % 2 else [whole[:9], whole[9:]]
+        if (b"x-whole", b"1") in extra:
+            parts = [whole]
+
         async def receive() -> Any:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            if parts:
+                return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -73,10 +84,17 @@ class Ways:
         self.loop.run_until_complete(way(scope, receive, send))
         return sent
 
-    def both(self, path: str, query: str = "", who: str = "reader") -> int:
+    def both(
+        self,
+        path: str,
+        query: str = "",
+        who: str = "reader",
+        body: bytes | None = None,
+        *extra: tuple[bytes, bytes],
+    ) -> int:
         token = self.tokens[who]
-        long = self.ask(self.long, path, query, token)
-        short = self.ask(self.short, path, query, token)
+        long = self.ask(self.long, path, query, token, body, *extra)
+        short = self.ask(self.short, path, query, token, body, *extra)
         assert [m["type"] for m in short] == [m["type"] for m in long]
         assert short[0]["status"] == long[0]["status"], (path, query)
         if short[0]["status"] < 500:
@@ -164,6 +182,51 @@ def test_every_query_answers_alike(ways, path, parts):
     assert ways.both(BASE + path, "&".join(parts)) in (200, 400)
 
 
+JSON = (b"content-type", b"application/json")
+BODIES = [
+    b'{"entityRefs":["component:default/entity-0","group:x/none","component:default/entity-0"]}',
+    b'{"entityRefs":["COMPONENT:default/entity-0"]}',
+    b'{"entityRefs":["component:default/entity-0"],"fields":["kind"]}',
+    b'{"entityRefs":["component:default/entity-0"],"fields":[]}',
+    b'{"entityRefs":["component:default/entity-0"],"query":{"kind":"api"}}',
+    b'{"entityRefs":["component:default/entity-0"],"query":null}',
+    b'{"entityRefs":[]}',
+    b'{"entityRefs":["a"],"entityRefs":["component:default/entity-0"]}',
+    b'{"entityRefs":"a"}',
+    b'{"entityRefs":[1]}',
+    b'{"entityRefs":["a"],"more":1}',
+    b"{}",
+    b"[]",
+    b"",
+    b"{",
+    b"[" * 5000,
+    b'{"entityRefs":["\xff"]}',
+    b'{"entityRefs":[' + b",".join([b'"component:default/entity-1"'] * 10_001) + b"]}",
+    b'{"entityRefs":["' + b"x" * 120_000 + b'"]}',
+]
+
+
+@pytest.mark.parametrize("who", ["reader", "nobody"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (JSON,),
+        (JSON, (b"x-whole", b"1")),
+        ((b"content-type", b"application/json; charset=utf-8"), (b"x-whole", b"1")),
+        ((b"content-type", b"text/plain"), (b"x-whole", b"1")),
+        (JSON, (b"content-encoding", b"gzip"), (b"x-whole", b"1")),
+        ((b"x-whole", b"1"),),
+    ],
+    ids=["parts", "whole", "charset", "text", "gzip", "untyped"],
+)
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+def test_every_body_answers_alike(ways, body, headers, who):
+    status = ways.both(f"{BASE}/entities/by-refs", "", who, body, *headers)
+    assert status in ((200, 400, 413, 415, 422) if who == "reader" else (401,))
+    ways.both(f"{BASE}/entities/by-refs/", "", who, body, *headers)
+    ways.both(f"{BASE}/entities/by-refs", "filter=kind%3Dapi", who, body, *headers)
+
+
 def test_a_walk_by_cursors_is_the_same_on_both_ways(ways):
     query, pages = "limit=7&orderField=spec.rank,desc", 0
     while True:
@@ -191,3 +254,29 @@ def test_plain_reads_do_take_the_short_way(ways, monkeypatch):
         ("/entity-facets", "facet=kind&facet=spec.type&filter=spec.rank"),
     ):
         assert ways.ask(ways.short, BASE + path, query, token)[0]["status"] == 200
+    asked = ways.ask(
+        ways.short, f"{BASE}/entities/by-refs", "", token, BODIES[0], JSON, (b"x-whole", b"1")
+    )
+    assert [bool(item) for item in json.loads(asked[1]["body"])["items"]] == [True, False, True]
+
+
+def test_a_body_that_does_not_come_is_given_up(ways, monkeypatch):
+    from towpath_gateway.catalog import short
+
+    monkeypatch.setattr(short, "BODY_SECONDS", 0.05)
+    sent: list[Any] = []
+    bearer = (b"authorization", f"Bearer {ways.tokens['reader']}".encode())
+    scope = {
+        "type": "http", "method": "POST", "path": f"{BASE}/entities/by-refs",
+        "query_string": b"", "headers": [JSON, bearer], "state": {},
+    }  # fmt: skip
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    ways.loop.run_until_complete(ways.short(scope, receive, send))
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["error"]["name"] == "InputError"

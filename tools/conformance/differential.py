@@ -3,14 +3,14 @@
     python tools/conformance/differential.py [--questions 10000] [--seed 1] [--entities 400]
 
 Starts a platform of its own with a catalog of oddities, gives its final entities to the client, and
-compares the answers whole. Needs node, and a folder with `@backstage/catalog-client` in its
-`node_modules`, which TOWPATH_NODE_PACKAGES names. Fails when there is a difference.
+compares the answers whole. Fails when there is a difference. Needs node; the client is installed
+once, in a folder outside the tree: TOWPATH_CONFORMANCE_CACHE, or ~/.cache/towpath/conformance.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,22 +18,25 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "bench")]
 
-from comparing import PACKAGES, Broken, Comparison, Oracle  # noqa: E402
+import generate  # noqa: E402
+from clients import Missing, Tools  # noqa: E402
+from comparing import Broken, Comparison, Oracle  # noqa: E402
 from entities_seen import Seen  # noqa: E402
 from oddities import oddities  # noqa: E402
+from run import cache  # noqa: E402
 from serving import Client, Failed, Gateway  # noqa: E402
 
-DEFAULT_PACKAGES = "~/.cache/towpath/conformance/npm"
 SHOWN = 20
 
 
-def load(gateway: Gateway, texts: dict[str, str]) -> Client:
-    """Start the platform with a catalog; returns a client that may read."""
+def load(gateway: Gateway, entities: int, seed: int) -> Client:
+    """Start the platform with oddities and half as many plain entities; returns a reader of it."""
+    odd = gateway.catalog / "oddities.yaml"
+    odd.write_text(oddities(entities, seed))
+    generate.write(max(20, entities // 2), gateway.catalog / "plain", seed)
     gateway.start()
     client = Client(gateway.url, gateway.token("catalog:read", "catalog:write"))
-    for name, text in texts.items():
-        file = gateway.catalog / name
-        file.write_text(text)
+    for file in (odd, gateway.catalog / "plain" / "all.yaml"):
         made = client.json("/api/v1/catalog/locations", {"type": "file", "target": str(file)})
         if made["problems"]:
             raise Failed(f"The catalog has problems: {made['problems'][:3]}")
@@ -42,7 +45,7 @@ def load(gateway: Gateway, texts: dict[str, str]) -> Client:
 
 def compare(gateway: Gateway, packages: Path, *, entities: int, questions: int, seed: int) -> int:
     """Compare, and say what differs; returns how many differences there are."""
-    client = load(gateway, {"oddities.yaml": oddities(entities, seed)})
+    client = load(gateway, entities, seed)
     finals = client.json("/api/catalog/entities")
     seen = Seen(finals)
     oracle = Oracle(list(seen.entities.values()), packages)
@@ -70,26 +73,20 @@ def main() -> int:
     parser.add_argument("--entities", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    packages = Path(os.environ.get(PACKAGES) or DEFAULT_PACKAGES).expanduser()
-    if not (packages / "node_modules" / "@backstage" / "catalog-client").is_dir():
-        print(
-            f"differential: {packages} has no @backstage/catalog-client.\n"
-            f"Get it: npm install --prefix {packages} @backstage/catalog-client"
-            " @backstage/catalog-model\n"
-            f"or say in {PACKAGES} where it is.",
-            file=sys.stderr,
-        )
-        return 2
+    # Told to stop, it stops what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     gateway = Gateway()
     try:
+        tools = Tools(cache())
+        tools.prepare(["npm"])
         found = compare(
             gateway,
-            packages,
+            tools.npm(),
             entities=options.entities,
             questions=options.questions,
             seed=options.seed,
         )
-    except (Failed, Broken) as failure:
+    except (Failed, Broken, Missing) as failure:
         print(f"differential: {failure}", file=sys.stderr)
         return 2
     finally:

@@ -18,14 +18,18 @@ import msgspec
 from pyroaring import BitMap
 
 from towpath_engine.catalog.leaves import Leaf, relation_leaves, scan
-from towpath_engine.catalog.postings import Numbers, Postings, added, bitmap_of, removed
+from towpath_engine.catalog.numbers import Numbers, added, bitmap_of, removed
+from towpath_engine.catalog.postings import Postings
 from towpath_engine.catalog.views import Row, View
 
-__all__ = ("REF", "UID", "CatalogIndex", "Entry", "StoredEntity")
+__all__ = ("REF", "SEARCHED", "UID", "CatalogIndex", "Entry", "StoredEntity")
 
 REF = "ref"
 """The pseudo key that orders all entities by their reference."""
 UID = "metadata.uid"
+
+SEARCHED = frozenset({"metadata.name", "metadata.title", "spec.profile.displayname"})
+"""The keys that people search in."""
 
 _MOST_VIEWS = 16
 _MANY = 0.05
@@ -289,7 +293,7 @@ class CatalogIndex:
         for key, value in found:
             postings = keys.get(key)
             if postings is None:
-                postings = keys[key] = Postings()
+                postings = keys[key] = Postings(searched=key in SEARCHED)
             postings.add(number, value)
 
     def _unpost(self, number: int, found: Iterable[Leaf]) -> None:

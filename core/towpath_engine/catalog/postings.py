@@ -7,50 +7,34 @@ queries.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 
 from pyroaring import BitMap
 
-__all__ = ("Numbers", "Postings", "added", "bitmap_of", "removed")
+from towpath_engine.catalog.numbers import Numbers, added, bitmap_of, removed, union
 
-Numbers = int | BitMap
-"""A set of entities: the number of the only one, or a bitmap."""
+__all__ = ("Postings",)
 
 _MOST_TERMS = 512
-
-
-def bitmap_of(numbers: Numbers | None) -> BitMap:
-    """The same set as a bitmap; not to be changed by the caller."""
-    if numbers is None:
-        return BitMap()
-    return BitMap((numbers,)) if isinstance(numbers, int) else numbers
-
-
-def added(numbers: Numbers | None, number: int) -> Numbers:
-    """The set with one more; a bitmap is changed in place."""
-    if numbers is None:
-        return number
-    if isinstance(numbers, int):
-        return numbers if numbers == number else BitMap((numbers, number))
-    numbers.add(number)
-    return numbers
-
-
-def removed(numbers: Numbers | None, number: int) -> Numbers | None:
-    """The set without one, None when nothing is left; a bitmap is changed in place."""
-    if numbers is None or isinstance(numbers, int):
-        return None if numbers == number else numbers
-    numbers.discard(number)
-    return numbers if numbers else None
+_WORD = re.compile(r"[^\W_]+")
+"""Letters and digits, as `str.isalnum` has them."""
 
 
 class Postings:
-    """What is found under one key. Values compare in lower case, and are shown as written."""
+    """What is found under one key. Values compare in lower case, and are shown as written.
 
-    __slots__ = ("_bare", "_cased", "_counts", "_terms", "_text", "_valued", "_values")
+    Args:
+        searched: whether people search in it; then parts of values are found fast, whatever they
+            are, for some more memory.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_bare", "_cased", "_counts", "_terms", "_text", "_valued", "_values", "_words")
+
+    def __init__(self, *, searched: bool = False) -> None:
+        # The words of the values: fewer than the values, and each in many of them.
+        self._words = Postings() if searched else None
         self._valued = BitMap()
         # Those that have the key without a value that could be compared.
         self._bare: Numbers | None = None
@@ -92,6 +76,9 @@ class Postings:
             else:
                 old.add(number)  # type: ignore[union-attr]
         self._valued.add(number)
+        if self._words is not None:
+            for word in _WORD.findall(low):
+                self._words.add(number, word)
         if self._terms:
             for term, found in self._terms.items():
                 if term in low:
@@ -120,8 +107,12 @@ class Postings:
             self._unwrite(low, number)
         if others:
             self._terms = None  # which of its values held a term is not known
+            self._words = None  # likewise
             return
         self._valued.discard(number)
+        if self._words is not None:
+            for word in _WORD.findall(low):
+                self._words.remove(number, word)
         if self._terms:
             for term, found in self._terms.items():
                 if term in low:
@@ -143,13 +134,15 @@ class Postings:
 
     def starting(self, low: str) -> BitMap:
         """Those with a value that begins so."""
-        return _union([n for value, n in self._values.items() if value.startswith(low)])
+        return union([n for value, n in self._values.items() if value.startswith(low)])
 
     def containing(self, low: str) -> BitMap:
         """Those with a value that holds a text, given in lower case; not to be changed.
 
         What was asked for lately is kept, and kept current by `add` and `remove`.
         """
+        if self._words is not None and low.isalnum():
+            return self._words.containing(low)  # it cannot reach from one word into the next
         terms = self._terms
         if terms is None:
             terms = self._terms = OrderedDict()
@@ -190,9 +183,9 @@ class Postings:
             self._text = _Text(values)
         held = self._text.holding(low)
         if held is None:
-            return _union([n for value, n in values.items() if low in value])
+            return union([n for value, n in values.items() if low in value])
         # What was removed meanwhile still stands in the text.
-        return _union([values[value] for value in held if value in values])
+        return union([values[value] for value in held if value in values])
 
     def _write(self, low: str, written: str, number: int, before: Numbers) -> None:
         """Note in which form an entity writes a value that others have, before it joins them."""
@@ -260,9 +253,3 @@ _END = "\0"
 
 def _copy(numbers: Numbers) -> Numbers:
     return numbers if isinstance(numbers, int) else BitMap(numbers)
-
-
-def _union(sets: list[Numbers]) -> BitMap:
-    found = BitMap([one for one in sets if isinstance(one, int)])
-    several = [one for one in sets if not isinstance(one, int)]
-    return BitMap.union(found, *several) if several else found

@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from towpath_core.errors import Invalid
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.leaves import text_of
-from towpath_engine.catalog.postings import bitmap_of
+from towpath_engine.catalog.numbers import bitmap_of
 
 __all__ = (
     "Filter",
