@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -24,6 +25,9 @@ from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.service import CatalogService
 from towpath_engine.catalog.visibility import Sight
+from towpath_engine.catalog.watching import PLATFORM, CatalogWatch
+from towpath_engine.egress.client import EgressClient
+from towpath_engine.egress.handing import hand_over
 from towpath_engine.policy import PolicyGate
 from towpath_engine.provisioning.bindings import BindingService
 from towpath_engine.provisioning.executors import Backends, provisioning_executors
@@ -105,6 +109,21 @@ class Platform:
             self.database, self.sealer, executors, concurrency=concurrency, times=times
         )
 
+    def watch(self) -> CatalogWatch:
+        """What reads registered locations again by itself; needs the index."""
+
+        async def refresh(location_id: UUID) -> None:
+            await self.catalog.refresh(PLATFORM, location_id)
+
+        return CatalogWatch(
+            self.database,
+            self.host,
+            self.reader,
+            self.settings.watch,
+            refresh,
+            lambda: self.index.seq,
+        )
+
     async def readiness(self) -> Readiness:
         """Look at each part; never raises."""
         feed = "ok"
@@ -169,6 +188,24 @@ async def assemble(
         sealer: opens what was sealed before.
         index: keep the catalog in memory, and current.
     """
+    egress = EgressClient(settings.egress)
+    try:
+        await hand_over(host, egress)
+        async with _assembled(settings, database, host, sealer, index=index) as platform:
+            yield platform
+    finally:
+        egress.close()
+
+
+@asynccontextmanager
+async def _assembled(
+    settings: EngineSettings,
+    database: Database,
+    host: PluginHost,
+    sealer: Sealer,
+    *,
+    index: bool,
+) -> AsyncIterator[Platform]:
     memory = CatalogIndex()
     if not index:
         yield Platform(settings, database, host, sealer, memory, NoIndex())
