@@ -55,7 +55,13 @@ class Served:
         examples = self._corpus / "backstage-examples" / "v2025"
         for name in ("all.yaml", "acme-corp.yaml"):
             body = {"type": "file", "target": str(examples / name)}
-            made = self.ask("POST", "/api/v1/catalog/locations", body)
+            try:
+                made = self.ask("POST", "/api/v1/catalog/locations", body)
+            except urllib.error.HTTPError as error:
+                self.__exit__()
+                raise SystemExit(
+                    f"{name}: {error}: {error.read().decode()}\n{self.log()}"
+                ) from None
             if not made["entityRefs"]:
                 raise SystemExit(f"{name} was not read: {made['problems']}")
         return self
@@ -89,6 +95,10 @@ class Served:
         if not alive or stumbled:
             print(f"  alive: {alive}; unexpected errors in the log: {stumbled}")
         return alive and not stumbled
+
+    def log(self) -> str:
+        """The end of what it logged."""
+        return (self.folder / "log").read_text()[-3000:]
 
     def repository(self) -> str:
         """A location that the platform can read: a file in a git repository."""

@@ -24,7 +24,7 @@ from towpath_engine.catalog.findings import (
     Reading,
     ReadingLimits,
 )
-from towpath_engine.catalog.following import Stop, follow
+from towpath_engine.catalog.following import Stop, Trail, follow
 from towpath_engine.catalog.judging import KindJudge
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.sources import within
@@ -77,12 +77,14 @@ class LocationReader:
         """
         reading, known = Reading(), known or {}
         origin = f"{type}:{target}"
-        waiting = [Stop(type, target, 0)]
+        waiting, trail = [Stop(type, target, 0)], Trail()
+        trail.take(type, target)
         while waiting and not reading.cut:
             stops, waiting = waiting[:_STOPS_AT_ONCE], waiting[_STOPS_AT_ONCE:]
             for stop, found in zip(stops, await self._files(stops, reading), strict=True):
                 if found is not None:
-                    waiting += await self._take(stop, found, known, origin, reading)
+                    onward = await self._take(stop, found, known, origin, reading)
+                    waiting += _new(onward, trail, reading)
         return reading
 
     async def _take(
@@ -204,6 +206,19 @@ class LocationReader:
         """Tells a file's content, and all that turns it into entities."""
         text = f"{self._makers}\n{type}\n{file.etag}".encode(errors="surrogatepass")
         return hashlib.sha256(text).hexdigest()
+
+
+def _new(stops: Sequence[Stop], trail: Trail, reading: Reading) -> list[Stop]:
+    """Those of the stops that this reading was not led to before."""
+    found = []
+    for stop in stops:
+        if trail.full:
+            reading.problems.append(FoundProblem(trail.problem(stop.stated_in)))
+            reading.complete = False
+            break
+        if trail.take(stop.type, stop.target):
+            found.append(stop)
+    return found
 
 
 def _add(draft: Draft, reading: Reading) -> bool:
