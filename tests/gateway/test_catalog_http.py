@@ -276,7 +276,7 @@ def test_the_compatible_route_takes_urls_only_and_strictly(api: httpx.Client) ->
     assert api.post(url, json={"target": "https://e.com/x", "extra": 1}).status_code == 400
     assert api.post(url, json={}).status_code == 400
     assert api.post(url, content=b"{").status_code == 400
-    unread = api.post(url, json={"target": "https://example.com/catalog-info.yaml"})
+    unread = api.post(url, json={"target": "ftp://example.com/catalog-info.yaml"})
     assert unread.status_code == 400
     assert "No source reads" in unread.json()["error"]["message"]
 
