@@ -8,11 +8,17 @@ READY := $(VENV)/.ready
 # The system's certificates, because companies put their own on the way to the package index.
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv
 UP ?=
+SIZES ?= 1000 10000 100000
+BENCH_SECONDS ?= 10
+BENCH_OUT ?= bench.json
+BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
+CONFORMANCE ?=
+DIFFERENTIAL ?=
 
-.PHONY: help setup up demo test check format lint types imports docs api clean
+.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick differential clean
 
 help: ## Say what the targets do
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Make .venv with everything in it
 
@@ -33,6 +39,12 @@ demo: $(READY) ## Do the three jobs against what `make up` runs
 
 test: $(READY) ## Run all tests, in parallel
 	@$(BIN)/pytest -n auto --dist worksteal -q
+
+conformance: $(READY) ## Let other people's clients and random requests at the catalog
+	@$(BIN)/python tools/conformance/run.py $(CONFORMANCE)
+
+conformance-model: $(READY) ## Compare what is taken and refused with Backstage's own model
+	@$(BIN)/python tools/conformance/run.py --only model
 
 check: $(READY) lint types imports docs test ## All that must hold before a commit; what CI runs
 
@@ -56,6 +68,15 @@ docs: $(READY) ## See that what is generated is fresh: sync twin, OpenAPI docume
 api: $(READY) ## Write what is generated
 	@$(BIN)/python tools/unasync.py
 	@$(BIN)/towpath admin openapi > docs/reference/openapi.json
+
+bench: $(READY) ## Measure the gateway beside the floor of this machine: SIZES="1000 10000"
+	@$(BENCH) --sizes $(SIZES) --seconds $(BENCH_SECONDS)
+
+bench-quick: $(READY) ## The same with 1,000 entities and two seconds a read
+	@$(BENCH) --sizes 1000 --seconds 2
+
+differential: $(READY) ## Ask the catalog and the npm client the same 10,000 random questions
+	@$(BIN)/python tools/conformance/differential.py $(DIFFERENTIAL)
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

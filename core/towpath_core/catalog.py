@@ -147,19 +147,22 @@ class Document(msgspec.Struct, frozen=True):
         line: 1-based line where it starts.
         problems: why it could not be read; empty for a good one.
         lines: line of a JSON pointer below `value`, for errors found later.
+        columns: column of the same, where the format knows it.
     """
 
     value: Any
     line: int
     problems: tuple[Problem, ...] = ()
     lines: Mapping[str, int] = msgspec.field(default_factory=dict)
+    columns: Mapping[str, int] = msgspec.field(default_factory=dict)
 
     def place(self, file: str, pointer: str | None = None) -> Place:
         """The place of a node, falling back to its nearest ancestor and then to the document."""
         at = pointer or ""
         while at and at not in self.lines:
             at = at.rpartition("/")[0]
-        return Place(file, self.lines.get(at, self.line), None, pointer or None)
+        column = self.columns.get(at)
+        return Place(file, self.lines.get(at, self.line), column, pointer or None)
 
 
 @runtime_checkable

@@ -12,7 +12,19 @@ import msgspec
 
 from towpath_core.identity import Principal
 
-__all__ = ("Allow", "Decision", "Deny", "Policy", "PolicyRequest")
+__all__ = (
+    "AllOf",
+    "Allow",
+    "AnyOf",
+    "Conditional",
+    "Criteria",
+    "Decision",
+    "Deny",
+    "Not",
+    "Policy",
+    "PolicyRequest",
+    "Rule",
+)
 
 
 class Allow(msgspec.Struct, frozen=True, tag="allow", tag_field="decision"):
@@ -25,11 +37,55 @@ class Deny(msgspec.Struct, frozen=True, tag="deny", tag_field="decision"):
     reasons: tuple[str, ...]
 
 
-Decision = Allow | Deny
+class Rule(msgspec.Struct, frozen=True, tag="rule", tag_field="is"):
+    """Holds for entities that have a field, with one of some values where any are named.
+
+    Attributes:
+        field: a dotted path as in catalog filters, such as `kind`, `spec.type`,
+            `metadata.annotations.example.com/tier` or `relations.ownedBy`; without case.
+        values: without case; none means that the field is there.
+    """
+
+    field: str
+    values: tuple[str, ...] = ()
+
+
+class AllOf(msgspec.Struct, frozen=True, tag="all", tag_field="is"):
+    """Holds where all of them do; always without any."""
+
+    criteria: tuple[Criteria, ...] = ()
+
+
+class AnyOf(msgspec.Struct, frozen=True, tag="any", tag_field="is"):
+    """Holds where one of them does; never without any."""
+
+    criteria: tuple[Criteria, ...] = ()
+
+
+class Not(msgspec.Struct, frozen=True, tag="not", tag_field="is"):
+    """Holds where it does not, also where a field is missing."""
+
+    criteria: Criteria
+
+
+Criteria = Rule | AllOf | AnyOf | Not
+"""Which entities: the same sets that catalog filters are made of."""
+
+
+class Conditional(msgspec.Struct, frozen=True, tag="conditional", tag_field="decision"):
+    """Allowed for the entities that meet the criteria. An answer to `catalog:read` only."""
+
+    criteria: Criteria
+
+
+Decision = Allow | Deny | Conditional
 
 
 class PolicyRequest(msgspec.Struct, frozen=True):
     """A question to a policy.
+
+    `catalog:read` is asked once for a principal, with the resource `*`, and the answer is kept for
+    5 seconds: Allow shows everything, Deny nothing, Conditional what meets its criteria.
 
     Attributes:
         principal: who asks.

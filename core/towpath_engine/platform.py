@@ -16,11 +16,15 @@ from sqlalchemy import text
 
 from towpath_core.errors import Unavailable
 from towpath_core.plugins import PluginHost
+from towpath_engine.catalog.analysis import CatalogAnalysis
+from towpath_engine.catalog.ancestry import Ancestry
 from towpath_engine.catalog.feed import CHANNEL as CATALOG_CHANNEL
 from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.reading import LocationReader
+from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.service import CatalogService
+from towpath_engine.catalog.visibility import Sight
 from towpath_engine.catalog.watching import PLATFORM, CatalogWatch
 from towpath_engine.egress.client import EgressClient
 from towpath_engine.egress.handing import hand_over
@@ -81,10 +85,15 @@ class Platform:
         self.index = index
         self.feed = feed
         self.policy = PolicyGate(host)
+        self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
-        self.reader = LocationReader(host)
-        self.catalog = CatalogService(database, index, feed, self.reader, self.policy)
+        self.reader = LocationReader(host, rules=CatalogRules(settings.catalog_rules))
+        self.catalog = CatalogService(
+            database, index, feed, self.reader, self.policy, settings.keeping
+        )
+        self.ancestry = Ancestry(database, host, self.reader)
+        self.analysis = CatalogAnalysis(database, host, self.reader, self.policy)
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)
         self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)

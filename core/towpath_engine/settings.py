@@ -26,6 +26,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from towpath_core.errors import SettingsError
 from towpath_core.plugins import PluginConfig
+from towpath_engine.catalog.keeping import KEEPING_NAMES, Keeping, read_keeping
+from towpath_engine.catalog.rules import CatalogRule
 from towpath_engine.catalog.watch_settings import WatchSettings, read_watch
 from towpath_engine.egress.settings import EgressSettings, read_egress
 from towpath_engine.store.database import driver_url
@@ -41,7 +43,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         database_url: libpq URL, or None for the embedded server.
         secret_key: sealing key in base64, or None for the file in `home`.
         catalog_roots: folders that file locations may be read from.
+        catalog_rules: which kinds may come from where; all from everywhere where there is none.
         plugins: which plugins, with their settings.
+        keeping: how careful the catalog is with what vanishes.
         egress: which other machines may be asked.
         watch: when locations are read again by themselves.
     """
@@ -50,7 +54,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     secret_key: str | None = None
     catalog_roots: tuple[Path, ...] = ()
+    catalog_rules: tuple[CatalogRule, ...] = ()
     plugins: PluginConfig = PluginConfig()
+    keeping: Keeping = Keeping()
     egress: EgressSettings = EgressSettings()
     watch: WatchSettings = WatchSettings()
 
@@ -83,7 +89,8 @@ def load_settings(
     table = _read(file, required=bool(env.get("TOWPATH_CONFIG")))
     _check_names(table, ("catalog", "egress", "plugins"), "", file)
     catalog = _table(table, "catalog", file)
-    _check_names(catalog, ("roots", "watch", "refresh_seconds"), "catalog.", file)
+    known = ("roots", "rules", "watch", "refresh_seconds", *KEEPING_NAMES)
+    _check_names(catalog, known, "catalog.", file)
     written = env.get("TOWPATH_CATALOG_ROOTS")
     configured = written.split(os.pathsep) if written else catalog.get("roots", [])
     if not isinstance(configured, list) or not all(isinstance(r, str) for r in configured):
@@ -95,10 +102,23 @@ def load_settings(
         database_url=_database_url(env),
         secret_key=env.get("TOWPATH_SECRET_KEY") or None,
         catalog_roots=resolved,
+        catalog_rules=_rules(catalog.get("rules", []), file),
         plugins=_plugins(table, file, env, home, resolved),
+        keeping=read_keeping(catalog),
         egress=read_egress(_table(table, "egress", file), env),
         watch=read_watch(catalog),
     )
+
+
+def _rules(written: Any, file: Path) -> tuple[CatalogRule, ...]:
+    try:
+        return msgspec.convert(written, tuple[CatalogRule, ...])
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"{file}: catalog.rules is wrong: {error}",
+            next='Write rules = [{ allow = ["Component"], locations = ["url:https://*"], '
+            'namespaces = ["team-a"] }].',
+        ) from error
 
 
 def _database_url(env: Mapping[str, str]) -> str | None:

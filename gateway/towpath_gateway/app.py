@@ -13,8 +13,12 @@ from towpath_engine.platform import Platform
 from towpath_gateway.ask import Ask, Demo, Served
 from towpath_gateway.auth.chain import Chain, TokenAuthenticator
 from towpath_gateway.auth.entry import Entry
+from towpath_gateway.catalog.analysis import AnalysisController
+from towpath_gateway.catalog.ancestry import AncestryController
+from towpath_gateway.catalog.document import CatalogDocumentController
 from towpath_gateway.catalog.entities import EntityController
 from towpath_gateway.catalog.locations import LocationController
+from towpath_gateway.catalog.short import ShortWay
 from towpath_gateway.catalog.v1 import CatalogV1Controller
 from towpath_gateway.gate import Gate
 from towpath_gateway.parameters import accept_queries
@@ -30,6 +34,7 @@ from towpath_gateway.provisioning.routes import (
     PlanController,
     ResourceController,
 )
+from towpath_gateway.routing import tell_methods
 from towpath_gateway.runs.routes import RunController
 from towpath_gateway.scaffolder.routes import ScaffolderController
 
@@ -38,6 +43,9 @@ __all__ = ("Application", "create_app", "routes_alone")
 _CONTROLLERS = (
     EntityController,
     LocationController,
+    AncestryController,
+    AnalysisController,
+    CatalogDocumentController,
     CatalogV1Controller,
     ScaffolderController,
     RunController,
@@ -55,7 +63,7 @@ class Application(Gate):
     """The application over an open platform, which stays open as long as it serves."""
 
     def __init__(self, app: ASGIApp, served: Served) -> None:
-        super().__init__(app)
+        super().__init__(ShortWay(app, served))
         self._served = served
 
     def close(self) -> None:
@@ -85,6 +93,7 @@ def create_app(platform: Platform, *, demo: Demo | None = None) -> Application:
         debug=False,
     )
     accept_queries(app)
+    tell_methods(app)
     return Application(app, served)
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from pyroaring import BitMap
 
 from towpath_core.errors import Invalid
 from towpath_core.identity import Principal
@@ -58,6 +59,15 @@ class Ask(Request[Principal, Any, State]):
     def principal(self) -> Principal:
         """Who asks; only on routes that are not open to everybody."""
         return cast(Principal, self.scope["user"])
+
+    async def visible(self) -> BitMap | None:
+        """What of the catalog the principal may see; None for everything."""
+        return await self.platform.sight.of(self.principal)
+
+    async def sees(self, number: int) -> bool:
+        """Whether the principal may see an entity of the index."""
+        visible = await self.visible()
+        return visible is None or number in visible
 
     @property
     def key(self) -> str | None:

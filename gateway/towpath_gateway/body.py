@@ -18,7 +18,14 @@ from litestar.types import Receive, Scope
 from towpath_core.errors import Invalid, Place, Problem
 from towpath_gateway.faults import ClientGone, MediaType, TooLarge, TooSlow
 
-__all__ = ("BODY_SECONDS", "MAX_BODY_BYTES", "decode_body", "read_bytes", "refuse_ambiguous")
+__all__ = (
+    "BODY_SECONDS",
+    "MAX_BODY_BYTES",
+    "decode_body",
+    "read_bytes",
+    "refuse_ambiguous",
+    "too_slow",
+)
 
 T = TypeVar("T")
 
@@ -58,7 +65,7 @@ async def read_bytes(scope: Scope, receive: Receive) -> bytes:
                     raise _too_large()
                 more = event["more_body"]
     except TimeoutError as error:
-        raise TooSlow(f"The body did not come within {BODY_SECONDS:.0f} seconds.") from error
+        raise too_slow() from error
     if not size:
         raise Invalid("The body is missing.", next="Send JSON with Content-Type: application/json.")
     return b"".join(parts)
@@ -106,6 +113,11 @@ def _check_headers(scope: Scope) -> None:
             raise MediaType("A compressed body is not read here.", next="Send it as it is.")
         if name == b"content-length" and len(value) < 20 and int(value) > MAX_BODY_BYTES:
             raise _too_large()
+
+
+def too_slow() -> TooSlow:
+    """The error of a body that did not come in time."""
+    return TooSlow(f"The body did not come within {BODY_SECONDS:.0f} seconds.")
 
 
 def _too_large() -> TooLarge:

@@ -38,7 +38,7 @@ _LONGEST = 2000
 
 _MOST = 100
 
-_COMPATIBLE = ("/api/catalog/", "/api/scaffolder/")
+_COMPATIBLE = ("/api/catalog", "/api/scaffolder")
 
 
 class ProblemKind(msgspec.Struct, frozen=True):
@@ -141,7 +141,7 @@ class BackstageError(Wire, frozen=True):
 
 def is_compatible(path: str) -> bool:
     """Whether a path belongs to a mount that answers as Backstage does."""
-    return path.startswith(_COMPATIBLE)
+    return any(path == mount or path.startswith(f"{mount}/") for mount in _COMPATIBLE)
 
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Answer:

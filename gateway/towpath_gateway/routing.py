@@ -9,17 +9,21 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import litestar
+from litestar.routes import HTTPRoute
 
 from towpath_core.identity import Scope
 from towpath_gateway.openapi.operation import OPERATION, Operation
 
-__all__ = ("OPEN", "SCOPE", "delete", "get", "post")
+__all__ = ("METHODS", "OPEN", "SCOPE", "delete", "get", "post", "put", "tell_methods")
 
 SCOPE = "scope"
 """The option of a handler that holds the scope that opens it; without one it is closed."""
 
 OPEN: Literal["open"] = "open"
 """The scope of routes that everybody may ask."""
+
+METHODS = "methods"
+"""The option of a handler of OPTIONS that holds what else its path takes."""
 
 Decorator = Callable[[Any], Any]
 
@@ -34,9 +38,27 @@ def post(path: str, scope: Scope, operation: Operation) -> Decorator:
     return litestar.post(path, **_options(scope, operation))
 
 
+def put(path: str, scope: Scope, operation: Operation) -> Decorator:
+    """Declare a replacement, which may be repeated."""
+    return litestar.put(path, **_options(scope, operation))
+
+
 def delete(path: str, scope: Scope, operation: Operation) -> Decorator:
     """Declare a removal."""
     return litestar.delete(path, **_options(scope, operation))
+
+
+def tell_methods(app: litestar.Litestar) -> None:
+    """Note at each handler of OPTIONS the methods of its path; call it once, before serving.
+
+    The framework's own answer knows those of one handler only.
+    """
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            methods = set(route.route_handler_map)
+            methods |= {"HEAD"} if "GET" in methods else set()
+            handler, _ = route.route_handler_map["OPTIONS"]
+            handler.opt[METHODS] = ", ".join(sorted(methods))
 
 
 def _options(scope: str, operation: Operation) -> dict[str, Any]:

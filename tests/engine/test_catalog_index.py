@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from towpath_core.errors import Invalid
 from towpath_engine.catalog.index import CatalogIndex, StoredEntity
 from towpath_engine.catalog.leaves import leaves
+from towpath_engine.catalog.numbers import bitmap_of
 from towpath_engine.catalog.query import (
     Order,
     facets,
@@ -38,6 +39,9 @@ def stored(kind, name, spec, relations=(), uid=None):
     body["spec"] = spec
     uid = uid or str(uuid.uuid5(uuid.NAMESPACE_URL, ref_of(kind, name)))
     return StoredEntity(uid, ref_of(kind, name), json.dumps(body), tuple(relations))
+
+
+stored_as = stored
 
 
 class Model:
@@ -70,6 +74,14 @@ class Model:
 
     def leaves(self):
         return {uid: list(leaves(final)) for uid, final in self.finals().items()}
+
+    def written(self, key):
+        found = defaultdict(set)
+        for uid, pairs in self.leaves().items():
+            for k, v in pairs:
+                if k == key and v is not None:
+                    found[v].add(uid)
+        return dict(found)
 
     def matching(self, key, value):
         return {
@@ -128,7 +140,7 @@ def grown(history):
 
 
 def uids(index, numbers):
-    return {index.by_number(number).stored.uid for number in numbers}
+    return {index.by_number(number).uid for number in numbers}
 
 
 @settings(deadline=None, max_examples=80)
@@ -141,7 +153,7 @@ def test_entities_have_the_relations_that_anybody_states(history):
         got = json.loads(entry.final)
         assert got["metadata"].pop("etag") == entry.etag
         assert got == final
-        assert index.by_ref(entry.stored.ref) is entry
+        assert index.by_ref(entry.ref) is entry
 
 
 @settings(deadline=None, max_examples=60)
@@ -153,14 +165,18 @@ def test_grown_step_by_step_is_the_same_as_built_at_once(history):
     for uid in model.entities:
         assert index.by_uid(uid).final == fresh.by_uid(uid).final
     keys = {key for pairs in model.leaves().values() for key, _ in pairs}
-    assert set(index._postings) == set(fresh._postings)
-    assert set(index._exists) == set(fresh._exists) == keys
-    assert index._folded == fresh._folded
+    assert set(index._keys) == set(fresh._keys)
+    assert set(index._flags) == set(fresh._flags)
+    assert set(index._keys) | set(index._flags) == keys
     assert dict(index._edges) == dict(fresh._edges)
     for key in keys:
-        assert {v: uids(index, n) for v, n in index.values(key).items()} == {
-            v: uids(fresh, n) for v, n in fresh.values(key).items()
-        }
+        grown_key, fresh_key = index.postings(key), fresh.postings(key)
+        for of, mine in ((index, grown_key), (fresh, fresh_key)):
+            held = {value: uids(of, bitmap_of(n)) for value, n in mine.written()}
+            assert held == model.written(key)
+            assert uids(of, mine.having()) == set().union(*held.values())
+            assert uids(of, of.matching(key, None)) == model.matching(key, None)
+        assert grown_key.counts() == fresh_key.counts()
 
 
 keys = st.sampled_from(
@@ -305,7 +321,7 @@ def test_paging_visits_every_row_once_in_order_both_ways(history, key, descendin
     order = Order(key, descending)
 
     def row(number):
-        return index.value_of(key, number), index.by_number(number).stored.uid
+        return index.view(key).get(number)[:2]
 
     seen, start, last, first = [], None, [], None
     while True:
@@ -318,7 +334,7 @@ def test_paging_visits_every_row_once_in_order_both_ways(history, key, descendin
         if not page.after:
             break
         start = row(page.numbers[-1])
-    assert [index.by_number(n).stored.uid for n in seen] == wanted
+    assert [index.by_number(n).uid for n in seen] == wanted
     back = list(last)
     first = last
     while first:
@@ -372,26 +388,89 @@ def test_a_reference_that_was_deleted_and_made_again_is_there_once():
     index.apply([stored("API", "A", {"type": "x"}, uid="2")], ())
     assert len(index) == 1
     assert index.by_uid("1") is None
-    assert index.by_ref("api:default/a").stored.uid == "2"
+    assert index.by_ref("api:default/a").uid == "2"
 
 
 def test_the_pseudo_key_ref_orders_all_and_gives_its_value():
     index = CatalogIndex()
     index.apply([stored("Group", n, {}) for n in "cab"], ())
-    rows = index.ordered("ref")
+    rows = list(index.view("ref"))
     assert [ref for ref, _, _ in rows] == sorted(ref_of("Group", n) for n in "abc")
-    assert [index.value_of("ref", number) for _, _, number in rows] == [row[0] for row in rows]
+    assert [index.view("ref").get(number) for _, _, number in rows] == rows
 
 
 def test_orders_that_anybody_thinks_up_are_not_kept():
     index = CatalogIndex()
     index.apply([stored("Group", "a", {"type": "t"})], ())
     for number in range(100):
-        assert list(index.ordered(f"spec.made-up-{number}")) == []
-    assert index.ordered("spec.type") is index.ordered("spec.type")
-    assert set(index._sorted) == {"spec.type"}
-    index.apply([stored("Group", "b", {})], ())
-    assert index._sorted == {}
+        assert list(index.view(f"spec.made-up-{number}")) == []
+    assert index.view("spec.type") is index.view("spec.type")
+    assert set(index._views) == {"spec.type"}
+
+
+def test_only_the_orders_that_were_asked_for_lately_are_kept():
+    index = CatalogIndex()
+    index.apply([stored("Group", "a", {f"k{n}": "v" for n in range(40)})], ())
+    for number in range(40):
+        index.view(f"spec.k{number}")
+    assert set(index._views) == {f"spec.k{number}" for number in range(24, 40)}
+
+
+@pytest.mark.parametrize("field", ["metadata.name", "spec.alias"])
+@pytest.mark.parametrize("term", ["9", "n-1", "n-12", "n-123", "nothing", "\0", "-", "12-n-1"])
+def test_a_term_is_found_among_many_values_while_they_come_and_go(term, field):
+    index = CatalogIndex()
+
+    def stored(kind, name, _):
+        return stored_as(kind, name, {"alias": name})
+
+    def wanted():
+        return {e.uid for e in index._by_ref.values() if term in e.ref.rpartition("/")[2]}
+
+    def found():
+        index.postings(field)._terms = None  # as if never asked for
+        return uids(index, search(index, index.everything, term, [field]))
+
+    index.apply([stored("API", f"n-{n}", {}) for n in range(2000)], ())
+    assert found() == wanted()
+    index.apply([stored("API", f"N-{n}", {}) for n in range(2000, 2200)], ())
+    assert found() == wanted()
+    gone = [e.uid for e in index._by_ref.values() if e.number % 3 == 0]
+    index.apply([], gone[:100])
+    assert found() == wanted()
+    index.apply([stored("API", f"x-{n}", {}) for n in range(900)], gone[100:])
+    assert found() == wanted()
+
+
+VIEWED = ["ref", "metadata.uid", "metadata.name", "spec.type", "spec.tags", "relations.ownedby"]
+
+
+@settings(deadline=None, max_examples=100)
+@given(history=changes, term=st.sampled_from(["serv", "y", "e", "group"]))
+def test_orders_and_terms_that_were_asked_for_before_a_change_are_true_after_it(history, term):
+    index, model = CatalogIndex(), Model()
+    for added, deleted in history:
+        for key in VIEWED:
+            index.view(key)
+            search(index, index.everything, term, [key])
+        known = sorted(model.entities)
+        gone = [known[n % len(known)] for n in deleted] if known else []
+        for uid in gone:
+            model.delete(uid)
+        for entity in added:
+            model.put(entity)
+        index.apply(added, gone)
+        for key in VIEWED[1:]:
+            rows = [(value, uid) for value, uid, _ in index.view(key)]
+            assert rows == model.ordered(key, set(model.entities))
+            wanted = {
+                uid
+                for uid, pairs in model.leaves().items()
+                if any(k == key and v and term in v.lower() for k, v in pairs)
+            }
+            assert uids(index, search(index, index.everything, term, [key])) == wanted
+        rows = [(ref, uid) for ref, uid, _ in index.view("ref")]
+        assert rows == sorted((e.ref, e.uid) for e in model.entities.values())
 
 
 @pytest.mark.parametrize(
@@ -446,10 +525,10 @@ def test_a_filter_without_a_key_is_refused(text):
 
 
 def test_filters_are_trimmed_split_at_the_first_sign_and_without_case():
-    assert parse_filters([" Kind = A=B , spec.x ,, ", "", "a="]) == [
+    assert parse_filters([" Kind = A=B , spec.x ,, ", "", "a="]) == (
         {"kind": ["a=b"], "spec.x": [None]},
         {"a": [""]},
-    ]
+    )
 
 
 def test_fields_are_picked_greedily_also_where_keys_have_dots():

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.command import upgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -63,6 +65,39 @@ def test_a_migration_that_fails_leaves_nothing(database_url):
     with psycopg.connect(database_url) as connection:
         query = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
         assert connection.execute(query).fetchone() == (1,)
+
+
+def test_relations_of_the_first_schema_come_along(database_url):
+    _upgrade_to(database_url, "0001")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        uid = "0197b0c0-0000-7000-8000-000000000001"
+        connection.execute(
+            "INSERT INTO entities (uid, ref, kind, body, hash, revision, origin, created_at,"
+            " updated_at) VALUES (%s, 'component:default/a', 'component', '{}', 'h', 1, 'o',"
+            " now(), now())",
+            [uid],
+        )
+        for type, target in (("partOf", "system:default/s"), ("ownedBy", "group:default/g")):
+            connection.execute(
+                "INSERT INTO relations VALUES (%s, 'component:default/a', %s, %s)",
+                [uid, type, target],
+            )
+    assert migrate(database_url) is True
+    with psycopg.connect(database_url) as connection:
+        ((edges,),) = connection.execute("SELECT edges FROM entities").fetchall()
+    assert json.loads(edges) == [
+        ["component:default/a", "ownedBy", "group:default/g"],
+        ["component:default/a", "partOf", "system:default/s"],
+    ]
+
+
+def _upgrade_to(url: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(module.__file__).parent / "migrations"))
+    engine = create_engine(driver_url(url), poolclass=pool.NullPool)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        upgrade(config, revision)
 
 
 def test_head_is_that_of_the_scripts():

@@ -362,7 +362,7 @@ class TestApply:
             assert {"type": "ownedBy", "targetRef": TEAM} in entity["relations"]
             annotations = entity["metadata"]["annotations"]
             assert annotations["towpath.io/resource-id"] == str(resource.id)
-            uid = yard.platform.index.by_ref("resource:default/photos").stored.uid
+            uid = yard.platform.index.by_ref("resource:default/photos").uid
             with pytest.raises(Conflict, match="stands for a resource"):
                 from uuid import UUID
 

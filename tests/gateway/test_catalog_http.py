@@ -273,10 +273,12 @@ def test_files_outside_the_roots_are_not_read(api: httpx.Client, target: str) ->
 def test_the_compatible_route_takes_urls_only_and_strictly(api: httpx.Client) -> None:
     url = "/api/catalog/locations"
     assert api.post(url, json={"type": "file", "target": "/etc/passwd"}).status_code == 400
-    assert api.post(url, json={"target": "https://e.com/x", "extra": 1}).status_code == 400
+    for wrong in ({"extra": 1}, {"presence": "perhaps"}, {"target": ""}, {"type": 1}):
+        body = {"type": "url", "target": "https://e.com/x", **wrong}
+        assert api.post(url, json=body).status_code == 400, wrong
     assert api.post(url, json={}).status_code == 400
     assert api.post(url, content=b"{").status_code == 400
-    unread = api.post(url, json={"target": "ftp://example.com/catalog-info.yaml"})
+    unread = api.post(url, json={"type": "url", "target": "gopher://example.com/x.yaml"})
     assert unread.status_code == 400
     assert "No source reads" in unread.json()["error"]["message"]
 

@@ -7,16 +7,18 @@ last number seen misses nothing, also after a lost connection.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
+import msgspec
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from towpath_core.errors import Unavailable
 from towpath_engine.catalog.index import CatalogIndex, StoredEntity
-from towpath_engine.catalog.tables import ENTITIES, RELATIONS, REVISIONS
+from towpath_engine.catalog.tables import ENTITIES, REVISIONS
 from towpath_engine.store.database import Database, Transaction
 
 __all__ = ("CHANNEL", "CatalogFeed", "Follower", "NoIndex")
@@ -26,7 +28,11 @@ CHANNEL = "towpath_catalog"
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 2000
+_BATCH = 500
+_PROGRESS_SECONDS = 2.0
+_SLICE = 64
+"""How many entities are taken in without giving the loop a turn: some milliseconds' worth."""
+_EDGES = msgspec.json.Decoder(tuple[tuple[str, str, str], ...])
 
 
 class Follower(Protocol):
@@ -59,12 +65,18 @@ class CatalogFeed:
             await transaction.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             query = select(func.coalesce(func.max(REVISIONS.c.seq), 0))
             seq = (await transaction.execute(query)).scalar_one()
-            stored = await _read(transaction, None)
-        for at in range(0, len(stored), _BATCH):
-            self._index.apply(stored[at : at + _BATCH], ())
-            # Give the loop a turn: a big catalog takes seconds to build.
-            await asyncio.sleep(0)
+            touched: set[str] = set()
+            started = time.monotonic()
+            found = await transaction.stream(_query(), execution_options={"yield_per": _BATCH})
+            async for rows in found.partitions():
+                touched |= await self._take([_stored(row) for row in rows], ())
+                if time.monotonic() > started + _PROGRESS_SECONDS:
+                    started = time.monotonic()
+                    log.info("catalog.loading", entities=len(self._index))
+        await self._renew(touched)
         self._index.seq = seq
+        if len(self._index) >= _BATCH:
+            log.info("catalog.loaded", entities=len(self._index))
 
     async def catch_up(self, seq: int = 0) -> None:
         """Take in all changes; returns when the index holds `seq` at least."""
@@ -98,22 +110,37 @@ class CatalogFeed:
             stored = await _read(transaction, changed)
         # What is not stored any more was deleted, now or by a later change that comes next.
         there = {entity.uid for entity in stored}
-        self._index.apply(stored, (str(uid) for uid in changed if str(uid) not in there))
+        gone = [str(uid) for uid in changed if str(uid) not in there]
+        await self._renew(await self._take(stored, gone))
         self._index.seq = rows[-1].seq
         return len(rows) == _BATCH
 
+    async def _take(self, stored: Sequence[StoredEntity], gone: Sequence[str]) -> set[str]:
+        touched: set[str] = set()
+        for at in range(0, len(gone), _SLICE):
+            touched |= self._index.take((), gone[at : at + _SLICE])
+            await asyncio.sleep(0)
+        for at in range(0, len(stored), _SLICE):
+            touched |= self._index.take(stored[at : at + _SLICE], ())
+            await asyncio.sleep(0)
+        return touched
 
-async def _read(transaction: Transaction, uids: Iterable[UUID] | None) -> Sequence[StoredEntity]:
-    entities = select(ENTITIES.c.uid, ENTITIES.c.ref, ENTITIES.c.body).order_by(ENTITIES.c.uid)
-    edges = select(RELATIONS)
-    if uids is not None:
-        chosen = list(uids)
-        entities = entities.where(ENTITIES.c.uid == func.any(chosen))
-        edges = edges.where(RELATIONS.c.origin_uid == func.any(chosen))
-    relations: dict[UUID, list[tuple[str, str, str]]] = {}
-    for row in await transaction.execute(edges):
-        relations.setdefault(row.origin_uid, []).append((row.source, row.type, row.target))
-    return [
-        StoredEntity(str(row.uid), row.ref, row.body, tuple(relations.get(row.uid, ())))
-        for row in await transaction.execute(entities)
-    ]
+    async def _renew(self, touched: set[str]) -> None:
+        refs = list(touched)
+        for at in range(0, len(refs), _SLICE):
+            self._index.renew(refs[at : at + _SLICE])
+            await asyncio.sleep(0)
+
+
+def _query() -> Select[Any]:
+    c = ENTITIES.c
+    return select(c.uid, c.ref, c.body, c.edges).order_by(c.uid)
+
+
+def _stored(row: Any) -> StoredEntity:
+    return StoredEntity(str(row.uid), row.ref, row.body, _EDGES.decode(row.edges))
+
+
+async def _read(transaction: Transaction, uids: Iterable[UUID]) -> list[StoredEntity]:
+    query = _query().where(ENTITIES.c.uid == func.any(list(uids)))
+    return [_stored(row) for row in await transaction.execute(query)]

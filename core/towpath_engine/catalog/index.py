@@ -8,16 +8,35 @@ the bytes of its neighbours.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from secrets import token_hex
+from sys import intern
 from typing import Any
 
 import msgspec
 from pyroaring import BitMap
 
-from towpath_engine.catalog.leaves import leaves, relation_leaves
+from towpath_engine.catalog.leaves import Leaf, relation_leaves, scan
+from towpath_engine.catalog.numbers import Numbers, added, bitmap_of, removed
+from towpath_engine.catalog.postings import Postings
+from towpath_engine.catalog.views import Row, View
 
-__all__ = ("CatalogIndex", "Entry", "StoredEntity")
+__all__ = ("REF", "SEARCHED", "UID", "CatalogIndex", "Entry", "StoredEntity")
+
+REF = "ref"
+"""The pseudo key that orders all entities by their reference."""
+UID = "metadata.uid"
+
+SEARCHED = frozenset({"metadata.name", "metadata.title", "spec.profile.displayname"})
+"""The keys that people search in."""
+
+_MOST_VIEWS = 16
+_MANY = 0.05
+"""Above this share of changed entities an order is made anew instead of mended."""
+_ETAG = token_hex(20)
+"""Stands in an entity's bytes for its etag, which is as long, until that is known. Nobody can have
+written it."""
 
 
 class StoredEntity(msgspec.Struct, frozen=True):
@@ -30,16 +49,26 @@ class StoredEntity(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct):
-    """An entity in the index. `final` is what readers get, JSON in UTF-8; empty until posted.
+    """An entity in the index. `final` is what readers get, JSON in UTF-8.
 
-    `edges` are the relations that stand in `final`, as (type, target), in order.
+    `stated` are the edges that it states, as (source, type, target); `edges` the relations that
+    stand in `final`, as (type, target), in order. `digest` is of all else in it.
     """
 
     number: int
-    stored: StoredEntity
+    uid: str
+    ref: str
+    stated: tuple[tuple[str, str, str], ...]
     final: bytes = b""
-    etag: str = ""
-    edges: tuple[tuple[str, str], ...] = ()
+    edges: tuple[tuple[str, str], ...] | None = None
+    digest: bytes = b""
+    etag_at: int = 0
+    tail_at: int = 0
+
+    @property
+    def etag(self) -> str:
+        """What changes when anything of `final` does."""
+        return self.final[self.etag_at : self.etag_at + len(_ETAG)].decode()
 
 
 class CatalogIndex:
@@ -51,15 +80,13 @@ class CatalogIndex:
         self.everything = BitMap()
         self._by_ref: dict[str, Entry] = {}
         self._by_uid: dict[str, Entry] = {}
-        self._by_number: dict[int, Entry] = {}
-        self._next = 0
-        # key -> value as written -> numbers; key -> value in lower case -> values as written
-        self._postings: dict[str, dict[str, BitMap]] = {}
-        self._folded: dict[str, dict[str, set[str]]] = {}
-        self._exists: dict[str, BitMap] = {}
+        self._by_number: list[Entry] = []
+        self._keys: dict[str, Postings] = {}
+        # `key.item` of strings in lists: who has it, always with the value `true`
+        self._flags: dict[str, Numbers] = {}
         # source ref -> (type, target) -> how many entities state it
         self._edges: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
-        self._sorted: dict[str, list[tuple[str, str, int]]] = {}
+        self._views: OrderedDict[str, View] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._by_ref)
@@ -76,153 +103,221 @@ class CatalogIndex:
         """The entity with a number out of a bitmap of this index."""
         return self._by_number[number]
 
-    def apply(self, puts: Iterable[StoredEntity], deletes: Iterable[str]) -> None:
+    def refs(self) -> Iterator[str]:
+        """The references of all entities, in no order."""
+        return iter(self._by_ref)
+
+    def apply(self, puts: Collection[StoredEntity], deletes: Iterable[str]) -> None:
         """Take in changes, by uid for deletes; neighbours that they touch are renewed too.
 
         Applying a change twice, or one that is older than what is known of its entity, is
         harmless as long as the newest comes last.
         """
+        self.renew(self.take(puts, deletes))
+
+    def take(self, puts: Collection[StoredEntity], deletes: Iterable[str]) -> set[str]:
+        """Take in changes; give the references whose relations `renew` must look at.
+
+        Until then neighbours show the relations that they had.
+        """
         touched: set[str] = set()
+        fresh: list[Entry] = []
+        if len(puts) > 50 + len(self) * _MANY:
+            self._views.clear()
         for uid in deletes:
             if (entry := self._by_uid.get(uid)) is not None:
                 touched |= self._remove(entry)
         for stored in puts:
+            number = None
             if (old := self._by_uid.get(stored.uid)) is not None:
                 touched |= self._remove(old)
+                number = old.number
             # A reference that was deleted and made again has a new uid.
             if (other := self._by_ref.get(stored.ref)) is not None:
                 touched |= self._remove(other)
-            touched |= self._add(stored)
-        for ref in touched:
+            fresh.append(self._add(stored, number))
+        for entry in fresh:
+            touched.update(source for source, _, _ in entry.stated)
+            if entry is self._by_ref.get(entry.ref):  # no later one took its place
+                self._relate(entry)
+        self.version += 1
+        return touched.difference(entry.ref for entry in fresh)
+
+    def renew(self, refs: Iterable[str]) -> None:
+        """Bring the relations of entities up to date with what is stated about them."""
+        for ref in refs:
             if (entry := self._by_ref.get(ref)) is not None:
-                self._renew(entry)
-        self._sorted.clear()
+                self._relate(entry)
         self.version += 1
 
     def matching(self, key: str, value: str | None) -> BitMap:
-        """Numbers of entities that have a key, with a value unless it is None; without case."""
-        if value is None:
-            found = self._exists.get(key)
-            return found if found is not None else BitMap()
-        postings = self._postings.get(key, {})
-        written = self._folded.get(key, {}).get(value, ())
-        sets = [postings[text] for text in written]
-        return sets[0] if len(sets) == 1 else BitMap.union(*sets) if sets else BitMap()
+        """Numbers of entities that have a key, with a value unless it is None; without case.
 
-    def values(self, key: str) -> Mapping[str, BitMap]:
-        """The values a key has, as written, with the numbers that have them."""
-        return self._postings.get(key, {})
-
-    def value_of(self, key: str, number: int) -> str:
-        """The value in lower case by which `ordered` places an entity that has the key."""
-        if key == "ref":
-            return self._by_number[number].stored.ref
-        entity = msgspec.json.decode(self._by_number[number].final)
-        return min(v.lower() for k, v in leaves(entity) if k == key and v is not None)
-
-    def ordered(self, key: str) -> Sequence[tuple[str, str, int]]:
-        """All entities that have a key, as (value in lower case, uid, number), in that order.
-
-        `metadata.uid` and the pseudo key `ref` order by what everything has. Kept until the next
-        change.
+        Not to be changed.
         """
-        if (kept := self._sorted.get(key)) is not None:
-            return kept
-        if key == "ref":
-            rows = [(ref, e.stored.uid, e.number) for ref, e in self._by_ref.items()]
-        elif key in self._postings:
-            least: dict[int, str] = {}
-            for value, numbers in self._postings[key].items():
-                low = value.lower()
-                for number in numbers:
-                    if number not in least or low < least[number]:
-                        least[number] = low
-            rows = [(low, self._by_number[n].stored.uid, n) for n, low in least.items()]
-        else:
-            return ()  # not kept: anybody can think up keys without end
-        rows.sort()
-        self._sorted[key] = rows
-        return rows
+        postings, flagged = self._keys.get(key), None
+        if value is None or value == "true":
+            flagged = self._flags.get(key)
+        if postings is None:
+            return bitmap_of(flagged)
+        found = postings.existing() if value is None else postings.matching(value)
+        return found if flagged is None else found | bitmap_of(flagged)
 
-    def _add(self, stored: StoredEntity) -> set[str]:
-        entry = Entry(self._next, stored)
-        self._next += 1
-        self._by_ref[stored.ref] = self._by_uid[stored.uid] = entry
-        self._by_number[entry.number] = entry
-        self.everything.add(entry.number)
-        for source, type, target in stored.relations:
+    def postings(self, key: str) -> Postings:
+        """What is found under a key; not to be changed."""
+        flagged = self._flags.get(key)
+        if flagged is None:
+            return self._keys.get(key) or _NOTHING
+        merged = Postings()
+        for number in bitmap_of(flagged):
+            merged.add(number, "true")
+        if key in self._keys:
+            for value, numbers in self._keys[key].written():
+                for number in bitmap_of(numbers):
+                    merged.add(number, value)
+        return merged
+
+    def view(self, key: str) -> View:
+        """All entities that have a value of a key, ordered by the least of their values.
+
+        `metadata.uid` and the pseudo key `ref` order by what everything has. Kept for the keys
+        that were asked for lately, and kept current.
+        """
+        kept = self._views.get(key)
+        if kept is not None:
+            self._views.move_to_end(key)
+            return kept
+        view = View(self._rows(key))
+        # Not kept where there is nothing: anybody can think up keys without end.
+        if key == REF or key in self._keys:
+            self._views[key] = view
+            if len(self._views) > _MOST_VIEWS:
+                self._views.popitem(last=False)
+        return view
+
+    def _rows(self, key: str) -> Iterable[Row]:
+        if key == REF:
+            return ((ref, entry.uid, entry.number) for ref, entry in self._by_ref.items())
+        least: dict[int, str] = {}
+        for low, numbers in self.postings(key).lows():
+            for number in (numbers,) if isinstance(numbers, int) else numbers:
+                if number not in least or low < least[number]:
+                    least[number] = low
+        return ((low, self.by_number(number).uid, number) for number, low in least.items())
+
+    def _add(self, stored: StoredEntity, number: int | None) -> Entry:
+        if number is None:
+            number = len(self._by_number)
+            self._by_number.append(_GONE)
+        stated = tuple((intern(s), intern(t), intern(g)) for s, t, g in stored.relations)
+        entry = Entry(number, stored.uid, intern(stored.ref), stated)
+        found, flags = _compose(entry, stored.body)
+        self._by_ref[entry.ref] = self._by_uid[entry.uid] = self._by_number[number] = entry
+        self.everything.add(number)
+        for source, type, target in stated:
             edges = self._edges[source]
-            edges[type, target] = edges.get((type, target), 0) + 1
-        return {stored.ref, *(source for source, _, _ in stored.relations)}
+            edge = (type, target)
+            edges[edge] = edges.get(edge, 0) + 1
+        self._post(number, found)
+        for key in flags:
+            self._flags[key] = added(self._flags.get(key), number)
+        self._place(entry, found)
+        return entry
 
     def _remove(self, entry: Entry) -> set[str]:
-        stored = entry.stored
-        if entry.final:
-            self._unpost(entry.number, leaves(msgspec.json.decode(entry.final)))
-        del self._by_ref[stored.ref], self._by_uid[stored.uid], self._by_number[entry.number]
-        self.everything.discard(entry.number)
-        for source, type, target in stored.relations:
+        number = entry.number
+        found, flags = scan(msgspec.json.decode(entry.final))
+        self._unpost(number, found)
+        self._unpost(number, relation_leaves(entry.edges or ()))
+        for key in flags:
+            left = removed(self._flags.get(key), number)
+            if left is None:
+                self._flags.pop(key, None)
+            else:
+                self._flags[key] = left
+        for view in self._views.values():
+            view.drop(number)
+        del self._by_ref[entry.ref], self._by_uid[entry.uid]
+        self._by_number[number] = _GONE
+        self.everything.discard(number)
+        for source, type, target in entry.stated:
             edges = self._edges[source]
             edges[type, target] -= 1
             if not edges[type, target]:
                 del edges[type, target]
             if not edges:
                 del self._edges[source]
-        return {source for source, _, _ in stored.relations}
+        return {source for source, _, _ in entry.stated}
 
-    def _renew(self, entry: Entry) -> None:
-        edges = tuple(sorted(self._edges.get(entry.stored.ref, ())))
-        if entry.final and edges == entry.edges:
+    def _relate(self, entry: Entry) -> None:
+        edges = tuple(sorted(self._edges.get(entry.ref, ())))
+        if edges == entry.edges:
             return
-        entity: dict[str, Any] = msgspec.json.decode(entry.stored.body)
-        entity["relations"] = [{"type": type, "targetRef": target} for type, target in edges]
-        metadata = entity["metadata"]
-        metadata["uid"] = entry.stored.uid
-        plain = msgspec.json.encode(entity, order="deterministic")
-        if entry.final:
-            # Only what others state has changed: the rest stays posted as it is.
-            self._unpost(entry.number, relation_leaves(entry.edges))
-            self._post(entry.number, relation_leaves(edges))
-        else:
-            self._post(entry.number, leaves(entity))
+        before, after = set(relation_leaves(entry.edges or ())), set(relation_leaves(edges))
+        keys = {key for key, _ in after}
+        for key, value in before - after:
+            if (postings := self._keys.get(key)) is not None:
+                postings.remove(entry.number, value, others=key in keys)
+                if not postings:
+                    del self._keys[key]
+        self._post(entry.number, after - before)
         entry.edges = edges
-        entry.etag = metadata["etag"] = hashlib.sha1(plain, usedforsecurity=False).hexdigest()
-        entry.final = msgspec.json.encode(entity)
+        tail = msgspec.json.encode([{"type": t, "targetRef": g} for t, g in edges])
+        etag = hashlib.sha1(entry.digest + tail, usedforsecurity=False).hexdigest().encode()
+        at, end = entry.etag_at, entry.etag_at + len(_ETAG)
+        final = entry.final
+        entry.final = b"".join(
+            (final[:at], etag, final[end : entry.tail_at], b',"relations":', tail, b"}")
+        )
+        for key in self._views.keys() & {key for key, _ in before ^ after}:
+            lows = [value for found, value in after if found == key and value is not None]
+            if lows:
+                self._views[key].put((min(lows), entry.uid, entry.number))
+            else:
+                self._views[key].drop(entry.number)
 
-    def _post(self, number: int, found: Iterable[tuple[str, str | None]]) -> None:
-        exists, all_postings, all_folded = self._exists, self._postings, self._folded
-        for key, value in found:
-            numbers = exists.get(key)
-            if numbers is None:
-                numbers = exists[key] = BitMap()
-                all_postings[key], all_folded[key] = {}, {}
-            numbers.add(number)
-            if value is None:
+    def _place(self, entry: Entry, found: Sequence[Leaf]) -> None:
+        """Put an entity into the orders that are kept; its relations are not known yet."""
+        for key, view in self._views.items():
+            if key == REF:
+                view.put((entry.ref, entry.uid, entry.number))
                 continue
-            postings = all_postings[key]
-            numbers = postings.get(value)
-            if numbers is None:
-                numbers = postings[value] = BitMap()
-                all_folded[key].setdefault(value.lower(), set()).add(value)
-            numbers.add(number)
+            lows = [value.lower() for k, value in found if k == key and value is not None]
+            if key in self._flags and entry.number in bitmap_of(self._flags[key]):
+                lows.append("true")
+            if lows:
+                view.put((min(lows), entry.uid, entry.number))
 
-    def _unpost(self, number: int, found: Iterable[tuple[str, str | None]]) -> None:
+    def _post(self, number: int, found: Iterable[Leaf]) -> None:
+        keys = self._keys
         for key, value in found:
-            if value is not None and (postings := self._postings.get(key)) is not None:
-                numbers = postings.get(value)
-                if numbers is not None:
-                    numbers.discard(number)
-                    if not numbers:
-                        del postings[value]
-                        self._unfold(key, value)
-            if (numbers := self._exists.get(key)) is not None:
-                numbers.discard(number)
-                if not numbers:
-                    del self._exists[key], self._postings[key], self._folded[key]
+            postings = keys.get(key)
+            if postings is None:
+                postings = keys[key] = Postings(searched=key in SEARCHED)
+            postings.add(number, value)
 
-    def _unfold(self, key: str, value: str) -> None:
-        folded = self._folded[key]
-        written = folded[value.lower()]
-        written.discard(value)
-        if not written:
-            del folded[value.lower()]
+    def _unpost(self, number: int, found: Iterable[Leaf]) -> None:
+        for key, value in found:
+            if (postings := self._keys.get(key)) is not None:
+                postings.remove(number, value)
+                if not postings:
+                    del self._keys[key]
+
+
+_NOTHING = Postings()
+_GONE = Entry(-1, "", "", ())
+"""Stands where an entity was: numbers are not used again."""
+
+
+def _compose(entry: Entry, body: str) -> tuple[list[Leaf], list[str]]:
+    """Make the bytes of an entity but for its relations; give what it is found by."""
+    entity: dict[str, Any] = msgspec.json.decode(body)
+    metadata = entity["metadata"]
+    metadata["uid"] = entry.uid
+    metadata["etag"] = _ETAG
+    head = msgspec.json.encode(entity)
+    plain = f"{entry.uid}\n{body}".encode()
+    entry.digest = hashlib.sha1(plain, usedforsecurity=False).digest()
+    entry.final, entry.tail_at = head, len(head) - 1
+    entry.etag_at = head.index(_ETAG.encode())
+    return scan(entity)

@@ -1,28 +1,33 @@
 """Takes the reading of a location into the store: what is new, changed, gone, and wrong.
 
 Works in a transaction of the caller, who has waited for other writers (`serialise`). Reads no
-source.
+source. What is to be done is told by `diffing`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
 
-from towpath_core.errors import Place, Problem
 from towpath_core.identity import Principal
 from towpath_engine import audit
+from towpath_engine.catalog.conflicts import keep_claims
+from towpath_engine.catalog.dangling import dangling
+from towpath_engine.catalog.diffing import Diff, diff
+from towpath_engine.catalog.files import known_files, remember_files
+from towpath_engine.catalog.findings import FoundProblem, Reading
+from towpath_engine.catalog.keeping import Keeping
 from towpath_engine.catalog.locations import Location
-from towpath_engine.catalog.reading import FoundProblem, Reading
-from towpath_engine.catalog.tables import ENTITIES, LOCATIONS, PROBLEMS
-from towpath_engine.catalog.writer import Outcome, delete_entities, put_entities
+from towpath_engine.catalog.tables import LOCATIONS, PROBLEMS
+from towpath_engine.catalog.writer import Outcome, delete_entities, write_weighed
 from towpath_engine.clock import now
 from towpath_engine.store.database import Transaction
 
-__all__ = ("take_in",)
+__all__ = ("still_fits", "take_in")
 
 
 async def take_in(
@@ -31,38 +36,61 @@ async def take_in(
     location: Location,
     reading: Reading,
     begun: datetime,
+    keeping: Keeping | None = None,
 ) -> Outcome:
     """Make the store hold what a location led to, and keep its problems.
 
     Writes no entity where nothing changed. References that another origin holds are left alone
-    and become problems. Nothing is removed that may still be there: what stood in a spoilt file,
-    or anywhere behind one, or behind a source that could not be read to the end.
+    and become problems. What vanished in large numbers stays until somebody confirms.
 
     Args:
         transaction: the caller's, with the catalog's lock.
         principal: who has it read.
         location: registered already.
-        reading: what it led to.
+        reading: what it led to. Its problems and warnings are those of the store afterwards.
         begun: when the reading began, by the database's clock. One that began before the last
             that was taken in is old news, and nothing is written.
+        keeping: when vanishing is not believed, and how long what was removed is kept.
     """
-    newer = select(LOCATIONS.c.id).where(LOCATIONS.c.id == location.id, LOCATIONS.c.read_at > begun)
-    if (await transaction.execute(newer)).one_or_none() is not None:
+    if await _is_old_news(transaction, location, begun):
         return Outcome()
+    keeping = keeping or Keeping()
     actor, source = audit.actor_of(principal), location.origin
-    drafts = [*reading.drafts.values(), location.draft]
-    outcome = await put_entities(
-        transaction, drafts, actor=actor, source=source, location_id=location.id
+    found = await diff(transaction, location, reading, keeping)
+    outcome = await write_weighed(transaction, found.weighed, actor=actor, source=source)
+    outcome.unchanged = [*outcome.unchanged, *found.kept]
+    gone = [row.uid for row in found.gone]
+    outcome.take(
+        await delete_entities(
+            transaction,
+            gone,
+            actor=actor,
+            source=source,
+            reason="vanished",
+            days=keeping.tombstone_days,
+        )
     )
-    _note_conflicts(outcome, reading)
-    gone = await _vanished(transaction, location, reading)
-    removed = await delete_entities(transaction, gone, actor=actor, source=source)
-    outcome.deleted, outcome.seq = removed.deleted, max(outcome.seq, removed.seq)
-    await _store_problems(transaction, location.id, reading)
-    done = update(LOCATIONS).where(LOCATIONS.c.id == location.id).values(read_at=begun)
-    await transaction.execute(done)
+    outcome.held = found.holding
+    await keep_claims(transaction, location.id, found.lost, complete=reading.complete)
+    await remember_files(transaction, location.id, reading, found.doubtful)
+    reading.problems = found.problems
+    reading.warnings = await dangling(transaction, location.id)
+    await _store_problems(transaction, location.id, [*reading.problems, *reading.warnings])
+    await _mark(transaction, location.id, begun, found)
     await _audit(transaction, principal, source, outcome)
     return outcome
+
+
+async def still_fits(transaction: Transaction, location_id: UUID, reading: Reading) -> bool:
+    """Whether the files that a reading kept are still known as they were when it began.
+
+    Another reading may have been taken in meanwhile, or an entity removed that one of them states.
+    """
+    if not reading.kept:
+        return True
+    known = await known_files(transaction, location_id)
+    files = reading.files
+    return all(name in known and known[name].etag == files[name].etag for name in reading.kept)
 
 
 async def _is_old_news(transaction: Transaction, location: Location, begun: datetime) -> bool:
@@ -71,38 +99,26 @@ async def _is_old_news(transaction: Transaction, location: Location, begun: date
     return (await transaction.execute(newer)).one_or_none() is not None
 
 
-def _note_conflicts(outcome: Outcome, reading: Reading) -> None:
-    for ref, holder in outcome.conflicts.items():
-        note = f"{ref} is held by {holder} already; this one is left out"
-        place = Place(reading.drafts[ref].file) if ref in reading.drafts else Place()
-        reading.problems.append(FoundProblem(Problem("conflict", note, place), ref))
+async def _mark(transaction: Transaction, location_id: UUID, begun: datetime, found: Diff) -> None:
+    c = LOCATIONS.c
+    uids = sorted(str(row.uid) for row in found.held)
+    query = select(c.held).where(c.id == location_id)
+    before = (await transaction.execute(query)).scalar_one()
+    values: dict[str, Any] = {"read_at": begun}
+    if uids != (before or []):
+        values |= {"held": uids or None, "held_at": now() if uids else None}
+    await transaction.execute(update(LOCATIONS).where(c.id == location_id).values(values))
 
 
-async def _vanished(transaction: Transaction, location: Location, reading: Reading) -> list[UUID]:
-    # A source that could not be read to the end says nothing about what is gone.
-    if not reading.complete:
-        return []
-    c = ENTITIES.c
-    query = select(c.uid, c.ref, c.kind, c.file).where(c.location_id == location.id)
-    rows = (await transaction.execute(query)).all()
-    missing = [
-        row for row in rows if row.ref not in reading.drafts and row.ref != location.entity_ref
-    ]
-    # A location that was lost with a spoilt file led to files that nobody looked at this time.
-    blind = any(row.kind == "location" and row.file in reading.spoilt for row in missing)
-    return [
-        row.uid
-        for row in missing
-        if row.file not in reading.spoilt and (row.file in reading.files or not blind)
-    ]
-
-
-async def _store_problems(transaction: Transaction, location_id: UUID, reading: Reading) -> None:
+async def _store_problems(
+    transaction: Transaction, location_id: UUID, problems: Sequence[FoundProblem]
+) -> None:
     await transaction.execute(delete(PROBLEMS).where(PROBLEMS.c.location_id == location_id))
     moment = now()
     rows: list[dict[str, Any]] = [
         {
             "location_id": location_id,
+            "level": found.level,
             "code": found.problem.code,
             "message": found.problem.message.replace("\0", "\\0"),
             "file": found.problem.place.file,
@@ -110,9 +126,10 @@ async def _store_problems(transaction: Transaction, location_id: UUID, reading: 
             "column": found.problem.place.column,
             "pointer": found.problem.place.pointer,
             "entity_ref": found.entity_ref,
+            "target": found.target,
             "at": moment,
         }
-        for found in reading.problems
+        for found in problems
     ]
     if rows:
         await transaction.execute(insert(PROBLEMS), rows)
@@ -126,5 +143,7 @@ async def _audit(
         "changed": len(outcome.changed),
         "deleted": len(outcome.deleted),
     }
-    if any(counts.values()):
+    if any(counts.values()) or outcome.handed:
+        if outcome.handed:
+            counts["handed"] = len(outcome.handed)
         await audit.record(transaction, principal, "catalog:ingest", source, detail=counts)

@@ -15,6 +15,7 @@ from towpath_core.catalog import Document, EntityKind
 from towpath_core.entities import Entity, Relation, check_envelope, entity_from
 from towpath_core.errors import Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
+from towpath_engine.catalog.rules import CatalogRules
 
 __all__ = (
     "MANAGED_BY",
@@ -25,6 +26,7 @@ __all__ = (
     "annotated",
     "entity_of",
     "json_of",
+    "placed",
 )
 
 log = structlog.get_logger(__name__)
@@ -48,23 +50,37 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class KindJudge:
-    """Asks the kinds that plugins offer."""
+    """Asks the rules of the catalog, and then the kinds that plugins offer.
 
-    def __init__(self, host: PluginHost) -> None:
+    Args:
+        host: whose plugins are asked.
+        rules: what may come from where; everything where None.
+    """
+
+    def __init__(self, host: PluginHost, rules: CatalogRules | None = None) -> None:
         self._host = host
+        self._rules = rules or CatalogRules()
 
-    async def judge(self, entities: Sequence[Entity]) -> list[Verdict]:
+    async def judge(self, entities: Sequence[Entity], origin: str | None = "") -> list[Verdict]:
         """A verdict for each entity, in order; each plugin is called once for all of its own.
 
         Never raises for what an entity holds or a plugin does; that becomes a problem.
+
+        Args:
+            entities: with good envelopes.
+            origin: the registered location that they come from, as `type:target`; empty where
+                none was registered, None for the platform's own, which no rule restricts.
         """
         known = self._host.contributions.entity_kinds
         verdicts: dict[int, Verdict] = {}
         by_plugin: dict[str, list[tuple[int, Contribution[EntityKind]]]] = {}
         for number, entity in enumerate(entities):
             kind = known.get((entity.kind.lower(), entity.api_version))
+            refusal = None if origin is None else self._rules.refuse(entity, origin)
             if kind is None or kind.value.name != entity.kind:
                 verdicts[number] = Verdict((_unknown_kind(entity, known.keys(), kind),))
+            elif refusal is not None:
+                verdicts[number] = Verdict((refusal,))
             else:
                 by_plugin.setdefault(kind.plugin, []).append((number, kind))
         for chosen in by_plugin.values():
@@ -102,9 +118,10 @@ def _verdict(kind: Contribution[EntityKind], entity: Entity) -> Verdict:
     if len(relations) > _MAX_EDGES:
         text = f"it states {len(relations)} relations; at most {_MAX_EDGES} are taken"
         return Verdict((Problem("limit", text),))
-    wrong = [r for r in relations if not all(map(_is_storable, (r.source, r.type, r.target)))]
-    if wrong:
-        text = f"{wrong[0].target[:80]!r} is not a reference that can be kept"
+    wrong = _unstorable(relations)
+    if wrong is not None:
+        shown = repr(wrong[:80]) if isinstance(wrong, str) else f"a {type(wrong).__name__}"
+        text = f"{shown} is not a reference that can be kept"
         return Verdict((Problem("ref", text, Place(pointer="/spec")),))
     return Verdict(problems, relations)
 
@@ -113,8 +130,29 @@ def _at_fault(kind: Contribution[EntityKind], what: str) -> Verdict:
     return Verdict((Problem("plugin-error", f"plugin {kind.plugin} {what}"),))
 
 
+def _unstorable(relations: Iterable[Relation]) -> object | None:
+    """The first reference or type that cannot be kept."""
+    seen: dict[object, None] = {}
+    for relation in relations:
+        for text in (relation.source, relation.type, relation.target):
+            if text.__class__ is not str:
+                return text
+            seen[text] = None
+    return next((text for text in seen if not _is_storable(text)), None)
+
+
 def _is_storable(text: object) -> bool:
     return isinstance(text, str) and 0 < len(text) <= _MAX_REF and text.isprintable()
+
+
+def placed(problem: Problem, document: Document, file: str) -> Problem:
+    """A problem of a document with its place in a file."""
+    place = problem.place
+    if place.line is not None:
+        place = msgspec.structs.replace(place, file=place.file or file)
+    else:
+        place = document.place(file, place.pointer)
+    return msgspec.structs.replace(problem, place=place)
 
 
 def entity_of(document: Document) -> tuple[Entity | None, list[Problem]]:

@@ -6,8 +6,9 @@ as in its `query` bodies. Everything is set algebra over the index; nothing here
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from pyroaring import BitMap
 from towpath_core.errors import Invalid
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.leaves import text_of
+from towpath_engine.catalog.numbers import bitmap_of
 
 __all__ = (
     "Filter",
@@ -35,6 +37,7 @@ Filter = Sequence[Mapping[str, Sequence[str | None]]]
 
 _MAX_DEPTH = 50
 _MAX_PARTS = 1000
+_MOST_REMEMBERED = 1024
 _OPERATORS = frozenset({"$exists", "$in", "$contains", "$hasPrefix"})
 
 
@@ -59,6 +62,12 @@ def parse_filters(texts: Sequence[str]) -> Filter:
     Raises:
         Invalid: a part has no key.
     """
+    if sum(map(len, texts)) > _MOST_REMEMBERED:
+        return _parse(tuple(texts))
+    return _parse_known(tuple(texts))
+
+
+def _parse(texts: tuple[str, ...]) -> Filter:
     groups: list[dict[str, list[str | None]]] = []
     for text in texts:
         group: dict[str, list[str | None]] = {}
@@ -74,7 +83,11 @@ def parse_filters(texts: Sequence[str]) -> Filter:
             )
         if group:
             groups.append(group)
-    return groups
+    return tuple(groups)
+
+
+# The same few filters come again and again.
+_parse_known = lru_cache(maxsize=512)(_parse)
 
 
 def select(index: CatalogIndex, filter: Filter) -> BitMap:
@@ -160,9 +173,7 @@ def _field(index: CatalogIndex, field: str, value: Any) -> BitMap:
     if operator == "$hasPrefix":
         if not isinstance(operand, str):
             raise Invalid("Invalid query: $hasPrefix needs a string.")
-        low = operand.lower()
-        sets = [n for v, n in index.values(field).items() if v.lower().startswith(low)]
-        return BitMap.union(*sets) if sets else BitMap()
+        return index.postings(field).starting(operand.lower())
     return _contains(index, field, operand)
 
 
@@ -193,13 +204,8 @@ def search(index: CatalogIndex, among: BitMap, term: str, fields: Sequence[str])
     low = term.strip().lower()
     if not low:
         return among
-    sets = [
-        numbers
-        for field in fields
-        for value, numbers in index.values(field.lower()).items()
-        if low in value.lower()
-    ]
-    return among & BitMap.union(*sets) if sets else BitMap()
+    sets = [index.postings(field.lower()).containing(low) for field in fields]
+    return among & (sets[0] if len(sets) == 1 else BitMap.union(BitMap(), *sets))
 
 
 def walk(
@@ -223,34 +229,16 @@ def walk(
         backwards: page towards the beginning; the page itself is still in order.
         offset: how many to pass over.
     """
-    rows = index.ordered(order.field.lower())
     rising = order.descending == backwards
-    found: list[int] = []
-    more = False
-    for _, _, number in _from(rows, start, rising):
-        if number not in among:
-            continue
-        if offset > 0:
-            offset -= 1
-            continue
-        if len(found) == limit:
-            more = True
-            break
-        found.append(number)
+    last = offset + limit
+    rows = index.view(order.field.lower()).beyond(among, start, rising=rising, wanted=last + 1)
+    found = [row[2] for row in islice(rows, offset, last + 1)]
+    more = len(found) > limit
+    del found[limit:]
     if backwards:
         found.reverse()
         return Page(found, before=more, after=True)
     return Page(found, before=start is not None, after=more)
-
-
-def _from(
-    rows: Sequence[tuple[str, str, int]], start: tuple[str, str] | None, rising: bool
-) -> Iterator[tuple[str, str, int]]:
-    if rising:
-        at = bisect_right(rows, (*start, 1 << 62)) if start else 0
-        return iter(rows[at:]) if at else iter(rows)
-    at = bisect_left(rows, (*start, -1)) if start else len(rows)
-    return (rows[i] for i in range(at - 1, -1, -1))
 
 
 def facets(index: CatalogIndex, among: BitMap, keys: Sequence[str]) -> dict[str, Any]:
@@ -258,13 +246,16 @@ def facets(index: CatalogIndex, among: BitMap, keys: Sequence[str]) -> dict[str,
     whole = len(among) == len(index.everything)
     result: dict[str, Any] = {}
     for key in keys:
-        counts = []
-        for value, numbers in index.values(key.lower()).items():
-            count = len(numbers) if whole else numbers.intersection_cardinality(among)
-            if count:
-                counts.append({"value": value, "count": count})
-        counts.sort(key=lambda row: row["value"])  # type: ignore[arg-type,return-value]
-        result[key] = counts
+        postings = index.postings(key.lower())
+        if whole:
+            counts = postings.counts()
+        else:
+            counts = sorted(
+                (value, count)
+                for value, numbers in postings.written()
+                if (count := bitmap_of(numbers).intersection_cardinality(among))
+            )
+        result[key] = [{"value": value, "count": count} for value, count in counts]
     return result
 
 

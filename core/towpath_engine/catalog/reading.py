@@ -6,89 +6,53 @@ Writes nothing. What is wrong becomes a problem with its place and stops nothing
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import structlog
 
-from towpath_core.catalog import (
-    CatalogSource,
-    DescriptorFormat,
-    Document,
-    PlaceholderFormat,
-    SourceFile,
-)
-from towpath_core.entities import Entity
+from towpath_core.catalog import CatalogSource, SourceFile
 from towpath_core.errors import NotFound, Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
+from towpath_engine.catalog.digesting import Digest, Digester, batches
+from towpath_engine.catalog.drafts import Draft
+from towpath_engine.catalog.findings import (
+    FileRead,
+    FoundProblem,
+    KnownFile,
+    Reading,
+    ReadingLimits,
+)
 from towpath_engine.catalog.following import Stop, follow
-from towpath_engine.catalog.judging import KindJudge, annotated, entity_of, json_of
-from towpath_engine.catalog.sources import FileFetch, within
-from towpath_engine.catalog.writer import Draft
+from towpath_engine.catalog.judging import KindJudge
+from towpath_engine.catalog.rules import CatalogRules
+from towpath_engine.catalog.sources import within
 
-__all__ = ("FoundProblem", "LocationReader", "Reading", "ReadingLimits")
+__all__ = ("FoundProblem", "LocationReader", "Reading", "ReadingLimits", "twice", "twice_at")
 
 log = structlog.get_logger(__name__)
 
-_MANY = 50
+_STOPS_AT_ONCE = 4
+_MAKING = 1
+"""Counted up when the same file makes other entities than before."""
 
-
-class ReadingLimits(msgspec.Struct, frozen=True):
-    """What one location may lead to.
-
-    Attributes:
-        file_bytes: size of one file.
-        target_bytes: size of all files of one target together.
-        entity_bytes: size of one entity as JSON.
-        files: how many files in all.
-        depth: how many locations below each other.
-        source_seconds: deadline for reading the files of one target.
-        parse_seconds: deadline for parsing one file, and for each document's placeholders.
-    """
-
-    file_bytes: int = 8 * 1024 * 1024
-    target_bytes: int = 256 * 1024 * 1024
-    entity_bytes: int = 4 * 1024 * 1024
-    files: int = 20_000
-    depth: int = 10
-    source_seconds: float = 60.0
-    parse_seconds: float = 30.0
-
-
-class FoundProblem(msgspec.Struct, frozen=True):
-    """A problem, with the entity it is about where that is known."""
-
-    problem: Problem
-    entity_ref: str | None = None
-
-
-class Reading(msgspec.Struct):
-    """What a location led to.
-
-    `files` are those that were read. `spoilt` are those of them that have problems: what was read
-    from them before must not be taken as gone. `complete` is False when something could not be
-    read at all.
-    """
-
-    drafts: dict[str, Draft] = {}
-    problems: list[FoundProblem] = []
-    files: set[str] = set()
-    spoilt: set[str] = set()
-    complete: bool = True
-
-    def note(self, code: str, text: str, place: Place | None = None) -> None:
-        """Add a problem that is not about one entity."""
-        self.problems.append(FoundProblem(Problem(code, text, place or Place())))
+Found = tuple[list[SourceFile], Contribution[CatalogSource]]
 
 
 class LocationReader:
     """Reads locations with the sources, formats and kinds that plugins offer."""
 
-    def __init__(self, host: PluginHost, limits: ReadingLimits | None = None) -> None:
+    def __init__(
+        self,
+        host: PluginHost,
+        limits: ReadingLimits | None = None,
+        rules: CatalogRules | None = None,
+    ) -> None:
         self._host = host
         self._limits = limits or ReadingLimits()
-        self.kinds = KindJudge(host)
+        self.kinds = KindJudge(host, rules)
+        self._makers = _makers(host, rules)
 
     def source_for(self, type: str, target: str) -> Contribution[CatalogSource] | None:
         """The first source, by name, that reads such a location."""
@@ -100,41 +64,112 @@ class LocationReader:
                 log.exception("source.failed", source=offered.name, plugin=offered.plugin)
         return None
 
-    async def read(self, type: str, target: str) -> Reading:
-        """Read a location, following the targets of Location entities in it. Never raises."""
-        reading = Reading()
+    async def read(
+        self, type: str, target: str, known: Mapping[str, KnownFile] | None = None
+    ) -> Reading:
+        """Read a location, following the targets of Location entities in it. Never raises.
+
+        Args:
+            type: of the location.
+            target: where it is.
+            known: files that need not be parsed again if they have not changed. They are `kept`
+                in what is given; their entities are not among its drafts.
+        """
+        reading, known = Reading(), known or {}
         origin = f"{type}:{target}"
-        waiting = deque([Stop(type, target, 0)])
-        while waiting:
-            stop = waiting.popleft()
-            for file, source in await self._files(stop, reading):
-                if file.target in reading.files:
-                    continue
-                if len(reading.files) >= self._limits.files:
-                    reading.note("limit", f"it leads to over {self._limits.files} files")
-                    reading.complete = False
-                    return reading
-                reading.files.add(file.target)
-                documents = await self._documents(file, source, reading)
-                found = await self._entities(documents, file.target, stop.type, origin, reading)
-                following = await follow(
-                    self._host, source, stop, file.target, found, self._limits.depth
-                )
-                waiting.extend(following.stops)
-                for problem in following.problems:
-                    reading.problems.append(FoundProblem(problem))
-                    reading.complete = False
+        waiting = [Stop(type, target, 0)]
+        while waiting and not reading.cut:
+            stops, waiting = waiting[:_STOPS_AT_ONCE], waiting[_STOPS_AT_ONCE:]
+            for stop, found in zip(stops, await self._files(stops, reading), strict=True):
+                if found is not None:
+                    waiting += await self._take(stop, found, known, origin, reading)
         return reading
 
-    async def _files(
-        self, stop: Stop, reading: Reading
-    ) -> list[tuple[SourceFile, Contribution[CatalogSource]]]:
+    async def _take(
+        self,
+        stop: Stop,
+        found: Found,
+        known: Mapping[str, KnownFile],
+        origin: str,
+        reading: Reading,
+    ) -> list[Stop]:
+        """Take the files of a stop into the reading; gives where they lead to."""
+        files, source = found
+        fresh: list[SourceFile] = []
+        chosen: list[str] = []
+        for file in files:
+            if file.target in reading.files:
+                continue
+            if len(reading.files) >= self._limits.files:
+                reading.note("limit", f"it leads to over {self._limits.files} files")
+                reading.complete, reading.cut = False, True
+                break
+            one = FileRead(self._etag(stop.type, file))
+            reading.files[file.target] = one
+            chosen.append(file.target)
+            before = known.get(file.target)
+            if before is not None and before.etag == one.etag:
+                one.kept, one.stops = True, before.stops
+            else:
+                fresh.append(file)
+        for some in batches(fresh):
+            digester = Digester(self._host, self.kinds, self._limits)
+            digests = await digester.digest(some, source, stop.type, origin)
+            for file, digest in zip(some, digests, strict=True):
+                await self._merge(stop, source, file.target, digest, reading)
+        return [s for name in chosen for s in self._onward(stop, name, reading)]
+
+    async def _merge(
+        self,
+        stop: Stop,
+        source: Contribution[CatalogSource],
+        name: str,
+        digest: Digest,
+        reading: Reading,
+    ) -> None:
+        file = reading.files[name]
+        if digest.pulled:
+            file.whole = False
+        if digest.problems:
+            file.spoil()
+            reading.problems += digest.problems
+        out = {(draft.ref, draft.line) for draft in digest.drafts if not _add(draft, reading)}
+        leading = [(e, doc) for e, doc in digest.leading if (str(e.ref), doc.line) not in out]
+        if not leading:
+            return
+        # How deep they may nest depends on who leads here, and is looked at when they are followed.
+        following = await follow(self._host, source, stop, name, leading, stop.depth + 1)
+        file.stops = tuple(following.stops)
+        for problem in following.problems:
+            reading.problems.append(FoundProblem(problem))
+            reading.complete = file.whole = False
+
+    def _onward(self, stop: Stop, name: str, reading: Reading) -> Iterator[Stop]:
+        stops = reading.files[name].stops
+        if stops and stop.depth >= self._limits.depth:
+            text = f"locations nest deeper than {self._limits.depth}"
+            reading.note("limit", text, stops[0].stated_in)
+            reading.complete = False
+            return
+        for one in stops:
+            yield msgspec.structs.replace(one, depth=stop.depth + 1)
+
+    async def _files(self, stops: Sequence[Stop], reading: Reading) -> list[Found | None]:
+        """What each stop gives, in order; they are asked at the same time."""
+        parts = [Reading() for _ in stops]
+        found = await asyncio.gather(*map(self._files_of, stops, parts))
+        for part in parts:  # problems in the order of the stops, whoever answers first
+            reading.problems += part.problems
+            reading.complete = reading.complete and part.complete
+        return found
+
+    async def _files_of(self, stop: Stop, reading: Reading) -> Found | None:
         source = self.source_for(stop.type, stop.target)
         if source is None:
             text = f"no source reads {stop.type}:{stop.target}"
             reading.note("source", text, stop.stated_in)
             reading.complete = False
-            return []
+            return None
         limits = self._limits
 
         def read(source: CatalogSource) -> Iterator[SourceFile]:
@@ -142,7 +177,7 @@ class LocationReader:
             return within(files, limits.target_bytes)
 
         try:
-            files = await self._host.call(
+            files: list[SourceFile] = await self._host.call(
                 source,
                 read,
                 seconds=limits.source_seconds,
@@ -153,126 +188,52 @@ class LocationReader:
             # What was there and is gone is a fact, not a fault of reading.
             if not stop.optional:
                 reading.note(error.code, error.what, stop.stated_in)
-                reading.complete = reading.complete and stop.depth > 0
-            return []
+                reading.complete = stop.depth > 0
+            return None
         except TowpathError as error:
             place = stop.stated_in if stop.depth else Place(stop.target)
             reading.note(error.code, str(error), place)
             reading.complete = False
-            return []
-        return [(file, source) for file in files]
+            return None
+        if not files and stop.depth == 0:
+            reading.note("empty", "it gives no file at all", Place(stop.target))
+            reading.complete = False
+        return files, source
 
-    async def _documents(
-        self, file: SourceFile, source: Contribution[CatalogSource], reading: Reading
-    ) -> Sequence[Document]:
-        format = self._format(file.target)
-        if format is None:
-            reading.note("format", "no format reads such a file", Place(file.target))
-            reading.spoilt.add(file.target)
-            return ()
-        seconds = self._limits.parse_seconds
-        try:
-            documents: Sequence[Document] = await self._host.call(
-                format,
-                "parse",
-                file.content,
-                file.target,
-                seconds=seconds,
-                collect=100_000,
-                returns=Document,
-            )
-            if b"$" in file.content and isinstance(format.value, PlaceholderFormat):
-                fetch = FileFetch(
-                    source.value, file.target, self._limits.file_bytes, self._limits.target_bytes
-                )
-                documents = [
-                    await self._host.call(
-                        format, "expand", d, fetch, seconds=seconds, returns=Document
-                    )
-                    for d in documents
-                ]
-        except TowpathError as error:
-            reading.note(error.code, str(error), Place(file.target))
-            reading.spoilt.add(file.target)
-            return ()
-        return documents
-
-    def _format(self, target: str) -> Contribution[DescriptorFormat] | None:
-        path = target.split("?")[0].split("#")[0].lower()
-        for suffix, offered in self._host.contributions.descriptor_formats.items():
-            if path.endswith(suffix):
-                return offered
-        return None
-
-    async def _entities(
-        self,
-        documents: Sequence[Document],
-        file: str,
-        type: str,
-        origin: str,
-        reading: Reading,
-    ) -> list[tuple[Entity, Document]]:
-        """Put the good entities of a file among the drafts; give them, with their documents."""
-        if len(documents) < _MANY:
-            good = self._enveloped(documents, file, reading)
-        else:  # A large file must not hold up the event loop.
-            good = await asyncio.to_thread(self._enveloped, documents, file, reading)
-        verdicts = await self.kinds.judge([entity for entity, _ in good])
-        found = []
-        for (entity, document), verdict in zip(good, verdicts, strict=True):
-            problems: Iterable[Problem] = verdict.problems
-            if not problems:
-                final = annotated(entity, f"{type}:{file}", origin)
-                body, fault = json_of(final, self._limits.entity_bytes)
-                lacking = bool(document.problems)
-                draft = Draft(final, body, verdict.relations, origin, file, lacking)
-                problems = [fault] if fault is not None else _twice(draft, reading)
-                if not problems:
-                    reading.drafts[draft.ref] = draft
-                    found.append((final, document))
-            _spoil(reading, document, file, problems, str(entity.ref))
-        return found
-
-    def _enveloped(
-        self, documents: Iterable[Document], file: str, reading: Reading
-    ) -> list[tuple[Entity, Document]]:
-        good = []
-        for document in documents:
-            _spoil(reading, document, file, document.problems)
-            # What a placeholder should have brought is missing; all else is as its author wrote it.
-            unread = any(problem.code != "placeholder" for problem in document.problems)
-            if not unread and document.value is not None:
-                entity, problems = entity_of(document)
-                if entity is not None:
-                    good.append((entity, document))
-                _spoil(reading, document, file, problems)
-        return good
+    def _etag(self, type: str, file: SourceFile) -> str:
+        """Tells a file's content, and all that turns it into entities."""
+        text = f"{self._makers}\n{type}\n{file.etag}".encode(errors="surrogatepass")
+        return hashlib.sha256(text).hexdigest()
 
 
-def _spoil(
-    reading: Reading,
-    document: Document,
-    file: str,
-    problems: Iterable[Problem],
-    ref: str | None = None,
-) -> None:
-    for problem in problems:
-        reading.problems.append(FoundProblem(_placed(problem, document, file), ref))
-        reading.spoilt.add(file)
-
-
-def _placed(problem: Problem, document: Document, file: str) -> Problem:
-    place = problem.place
-    if place.line is not None:
-        place = msgspec.structs.replace(place, file=place.file or file)
-    else:
-        place = document.place(file, place.pointer)
-    return msgspec.structs.replace(problem, place=place)
-
-
-def _twice(draft: Draft, reading: Reading) -> list[Problem]:
+def _add(draft: Draft, reading: Reading) -> bool:
+    """Add a draft; one whose reference stands elsewhere in the location is a problem instead."""
     other = reading.drafts.get(draft.ref)
     if other is None:
-        return []
-    text = f"{draft.ref} stands in {other.file} already; this one is left out"
-    return [Problem("duplicate", text)]
+        reading.drafts[draft.ref] = draft
+        return True
+    reading.problems.append(twice(draft, other.file))
+    if draft.file is not None:
+        reading.files[draft.file].spoil()
+    return False
+
+
+def twice(draft: Draft, elsewhere: str | None) -> FoundProblem:
+    """The problem that a reference stands in two places of a location."""
+    return twice_at(Place(draft.file, draft.line), draft.ref, elsewhere)
+
+
+def twice_at(place: Place, ref: str, elsewhere: str | None) -> FoundProblem:
+    """The same, by the place that is left out."""
+    text = f"{ref} stands in {elsewhere} already; this one is left out"
+    return FoundProblem(Problem("duplicate", text, place), ref)
+
+
+def _makers(host: PluginHost, rules: CatalogRules | None) -> str:
+    """What turns content into entities: our own way, the plugins, their kinds, and the rules."""
+    plugins = [f"{p.name} {p.version}" for p in host.describe() if p.state == "active"]
+    offered = host.contributions
+    kinds = sorted(f"{kind} {version}" for kind, version in offered.entity_kinds)
+    names = [*offered.catalog_sources, *offered.descriptor_formats]
+    text = "\n".join([str(_MAKING), *plugins, *kinds, *map(str, names), str(rules)])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -5,61 +5,39 @@ The only code that writes these tables. Knows neither where entities come from n
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
-from sqlalchemy import bindparam, delete, func, insert, select, text, update
+from sqlalchemy import cast, column, delete, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from towpath_core.entities import Entity, Relation
+from towpath_engine.catalog.conflicts import claims_on, pass_on
+from towpath_engine.catalog.drafts import Draft, Outcome, same_content
 from towpath_engine.catalog.feed import CHANNEL
-from towpath_engine.catalog.tables import ENTITIES, RELATIONS, REVISIONS
+from towpath_engine.catalog.tables import ENTITIES, FILES, REVISIONS
+from towpath_engine.catalog.tombstones import TOMBSTONE_DAYS, bury, prune, unbury
+from towpath_engine.catalog.weighing import Rows, Weighed, weigh
 from towpath_engine.clock import now
+from towpath_engine.store.bulk import insert_rows
 from towpath_engine.store.database import Transaction
 
-__all__ = ("Draft", "Outcome", "delete_entities", "put_entities", "serialise")
+__all__ = ("Draft", "Outcome", "delete_entities", "put_entities", "serialise", "write_weighed")
 
 _LOCK = 0x70_77_70_02
-_Rows = list[dict[str, Any]]
-
-
-class Draft(msgspec.Struct, frozen=True):
-    """An entity to be written.
-
-    Attributes:
-        entity: checked, with all its annotations.
-        body: the same as JSON text.
-        relations: what it states, both directions.
-        origin: who holds the reference; another origin cannot take it over.
-        file: the file it stands in.
-        lacking: files that it names could not be read. It is written where nothing is there yet,
-            and otherwise what is there stays.
-    """
-
-    entity: Entity
-    body: bytes
-    relations: tuple[Relation, ...]
-    origin: str
-    file: str | None = None
-    lacking: bool = False
-
-    @property
-    def ref(self) -> str:
-        """The canonical reference."""
-        return str(self.entity.ref)
-
-
-class Outcome(msgspec.Struct):
-    """What became of drafts: references by what was done, and who holds those that conflict."""
-
-    added: list[str] = []
-    changed: list[str] = []
-    unchanged: list[str] = []
-    deleted: list[str] = []
-    conflicts: dict[str, str] = {}
-    seq: int = 0
+_BATCH = 1000
+_CHANGING = (
+    "kind",
+    "body",
+    "edges",
+    "hash",
+    "origin",
+    "file",
+    "line",
+    "location_id",
+    "revision",
+    "updated_at",
+)
 
 
 async def serialise(transaction: Transaction) -> None:
@@ -78,11 +56,13 @@ async def put_entities(
     actor: str,
     source: str,
     location_id: UUID | None = None,
+    reason: str | None = None,
 ) -> Outcome:
     """Write entities that are new or have changed, each with a revision.
 
     Idempotent: an entity that is there already, word for word, is left alone. A reference that
-    another origin holds is left alone too and reported. No reference may be there twice.
+    another origin holds is left alone too and reported. One that was removed not long ago comes
+    back with its uid and its history. No reference may be there twice.
 
     Args:
         transaction: the caller's.
@@ -90,37 +70,93 @@ async def put_entities(
         actor: who writes.
         source: where it comes from.
         location_id: the registered location they were read from, where there is one.
+        reason: why, in one word, where it is not simply written.
     """
     await serialise(transaction)
-    outcome = Outcome()
-    known = await _known(transaction, [draft.ref for draft in drafts])
-    fresh, renewed, edges = _Rows(), _Rows(), _Rows()
-    for draft in drafts:
-        row, old = _row(draft, location_id), known.get(draft.ref)
-        if old is not None and old.origin != draft.origin:
-            outcome.conflicts[draft.ref] = old.origin
-        elif old is not None and _is_there(draft, row, old):
-            outcome.unchanged.append(draft.ref)
-        else:
-            row["uid"] = old.uid if old is not None else uuid4()
-            row["revision"] = old.revision + 1 if old is not None else 1
-            (renewed if old is not None else fresh).append(row)
-            (outcome.changed if old is not None else outcome.added).append(draft.ref)
-            edges += _edges(row["uid"], draft)
-    await _write(transaction, fresh, renewed, edges)
-    rows = [_revision(row, "put", actor, source) for row in (*fresh, *renewed)]
-    outcome.seq = await _log(transaction, rows)
-    return outcome
+    weighed = await weigh(transaction, drafts, location_id)
+    return await write_weighed(transaction, weighed, actor=actor, source=source, reason=reason)
+
+
+async def write_weighed(
+    transaction: Transaction,
+    weighed: Weighed,
+    *,
+    actor: str,
+    source: str,
+    reason: str | None = None,
+) -> Outcome:
+    """Write what was weighed in the same transaction, under the catalog's lock."""
+    await insert_rows(transaction, ENTITIES, weighed.fresh)
+    await _renew(transaction, weighed.renewed)
+    await _shift(transaction, weighed.shifted)
+    if weighed.returned:
+        await unbury(transaction, weighed.returned)
+    back = set(weighed.returned)
+    rows = []
+    for row in (*weighed.fresh, *weighed.renewed):
+        why = reason or ("returned" if row["uid"] in back else None)
+        rows.append(_revision(row, actor, source, why))
+    return Outcome(
+        added=[row["ref"] for row in weighed.fresh],
+        changed=[row["ref"] for row in weighed.renewed],
+        unchanged=weighed.unchanged,
+        conflicts=weighed.conflicts,
+        seq=await _log(transaction, rows),
+    )
 
 
 async def delete_entities(
-    transaction: Transaction, uids: Iterable[UUID], *, actor: str, source: str
+    transaction: Transaction,
+    uids: Iterable[UUID],
+    *,
+    actor: str,
+    source: str,
+    reason: str = "deleted",
+    days: int = TOMBSTONE_DAYS,
 ) -> Outcome:
-    """Remove entities and what they state, each with a revision; missing ones are left out."""
+    """Remove entities and what they state, each with a revision; missing ones are left out.
+
+    They are kept as tombstones. One that another origin states too passes to that one at once:
+    with its uid where both say the same.
+
+    Args:
+        transaction: the caller's.
+        uids: what is to go.
+        actor: who removes it.
+        source: on behalf of what.
+        reason: `vanished`, `unregistered` and the like where the origin lets go of it. What is
+            `deleted` while the location it was read from still has it comes back with that.
+        days: how long tombstones are kept.
+    """
     await serialise(transaction)
+    wanted = list(uids)
+    if not wanted:
+        return Outcome()
+    claims = await claims_on(transaction, wanted, let_go=reason != "deleted")
+    same = {uid for uid, heir in claims.items() if same_content(heir["body"], heir["held"])}
+    wanted = [uid for uid in wanted if uid not in same]
+    await prune(transaction)
+    await bury(transaction, wanted, actor=actor, reason=reason, days=days)
+    outcome = await _remove(transaction, wanted, actor, source, reason)
+    if claims:
+        handed = await _hand_over(transaction, claims, same, actor, source)
+        outcome.deleted = [ref for ref in outcome.deleted if ref not in handed.handed]
+        outcome.take(handed)
+    return outcome
+
+
+async def _remove(
+    transaction: Transaction, uids: Sequence[UUID], actor: str, source: str, reason: str
+) -> Outcome:
     c = ENTITIES.c
     statement = delete(ENTITIES).where(c.uid == func.any(list(uids)))
-    gone = (await transaction.execute(statement.returning(c.uid, c.ref, c.revision))).all()
+    given = statement.returning(c.uid, c.ref, c.revision, c.location_id, c.file)
+    gone = (await transaction.execute(given)).all()
+    if reason == "deleted":
+        # What is still stated there must be read again, though the file has not changed.
+        places = {(row.location_id, row.file) for row in gone if row.location_id and row.file}
+        await read_again(transaction, places)
+    moment = now()
     rows = [
         {
             "uid": row.uid,
@@ -128,90 +164,103 @@ async def delete_entities(
             "revision": row.revision + 1,
             "action": "delete",
             "body": None,
+            "edges": None,
             "actor": actor,
             "source": source,
-            "at": now(),
+            "reason": reason,
+            "at": moment,
         }
         for row in gone
     ]
     return Outcome(deleted=[row.ref for row in gone], seq=await _log(transaction, rows))
 
 
-async def _known(transaction: Transaction, refs: list[str]) -> Mapping[str, Any]:
-    c = ENTITIES.c
-    query = select(c.ref, c.uid, c.hash, c.revision, c.origin, c.file).where(
-        c.ref == func.any(refs)
-    )
-    return {row.ref: row for row in await transaction.execute(query)}
+async def read_again(transaction: Transaction, places: Iterable[tuple[UUID, str]]) -> None:
+    """See that files of locations are parsed at the next reading, changed or not."""
+    c, found = FILES.c, list(places)
+    for at in range(0, len(found), _BATCH):
+        some = tuple_(c.location_id, c.file).in_(found[at : at + _BATCH])
+        await transaction.execute(update(FILES).where(some).values(whole=False))
 
 
-def _is_there(draft: Draft, row: Mapping[str, Any], old: Any) -> bool:
-    return draft.lacking or (old.hash == row["hash"] and old.file == draft.file)
-
-
-def _edges(uid: UUID, draft: Draft) -> list[dict[str, Any]]:
-    return [
-        {"origin_uid": uid, "source": r.source, "type": r.type, "target": r.target}
-        for r in sorted(set(draft.relations))
-    ]
-
-
-def _row(draft: Draft, location_id: UUID | None) -> dict[str, Any]:
-    edges = msgspec.json.encode(sorted(set(draft.relations)))
-    moment = now()
-    return {
-        "ref": draft.ref,
-        "kind": draft.entity.kind.lower(),
-        "body": draft.body.decode(),
-        "hash": hashlib.sha256(draft.body + b"\n" + edges).hexdigest(),
-        "origin": draft.origin,
-        "file": draft.file,
-        "location_id": location_id,
-        "created_at": moment,
-        "updated_at": moment,
-    }
-
-
-async def _write(
+async def _hand_over(
     transaction: Transaction,
-    fresh: list[dict[str, Any]],
-    renewed: list[dict[str, Any]],
-    edges: list[dict[str, Any]],
-) -> None:
-    if fresh:
-        await transaction.execute(insert(ENTITIES), fresh)
-    if renewed:
-        names = ("kind", "body", "hash", "file", "location_id", "revision", "updated_at")
-        statement = (
-            update(ENTITIES)
-            .where(ENTITIES.c.uid == bindparam("b_uid"))
-            .values({name: bindparam(f"b_{name}") for name in names})
-        )
-        rows = [{f"b_{name}": row[name] for name in (*names, "uid")} for row in renewed]
-        await transaction.execute(statement, rows)
-        stale = RELATIONS.c.origin_uid == func.any([row["uid"] for row in renewed])
-        await transaction.execute(delete(RELATIONS).where(stale))
-    if edges:
-        await transaction.execute(insert(RELATIONS), edges)
+    claims: Mapping[UUID, dict[str, Any]],
+    same: set[UUID],
+    actor: str,
+    source: str,
+) -> Outcome:
+    c, moment = ENTITIES.c, now()
+    query = select(c.uid, c.revision).where(c.uid == func.any(list(same)))
+    revisions = {row.uid: row.revision for row in await transaction.execute(query)}
+    weighed = Weighed()
+    for uid, heir in claims.items():
+        row = {name: value for name, value in heir.items() if name != "held"}
+        row["updated_at"] = moment
+        if uid in same:
+            weighed.renewed.append(row | {"revision": revisions[uid] + 1})
+        else:
+            row |= {"uid": uuid4(), "revision": 1, "created_at": moment}
+            weighed.fresh.append(row)
+    written = await write_weighed(
+        transaction, weighed, actor=actor, source=source, reason="handed-over"
+    )
+    await pass_on(transaction, claims.values())
+    return Outcome(handed=[*written.added, *written.changed], seq=written.seq)
 
 
-def _revision(row: Mapping[str, Any], action: str, actor: str, source: str) -> dict[str, Any]:
+async def _renew(transaction: Transaction, rows: Rows) -> None:
+    """Change entities, many in one statement: their values come as arrays."""
+    c = ENTITIES.c
+    names = ("uid", *_CHANGING)
+    for at in range(0, len(rows), _BATCH):
+        some = rows[at : at + _BATCH]
+        arrays = [_array(name, [row[name] for row in some]) for name in names]
+        new = _table(names, arrays)
+        values = {name: new.c[name] for name in _CHANGING}
+        await transaction.execute(update(ENTITIES).where(c.uid == new.c.uid).values(values))
+
+
+async def _shift(transaction: Transaction, lines: Mapping[UUID, int]) -> None:
+    c, uids = ENTITIES.c, list(lines)
+    for at in range(0, len(uids), _BATCH):
+        some = uids[at : at + _BATCH]
+        arrays = (_array("uid", some), _array("line", [lines[uid] for uid in some]))
+        new = _table(("uid", "line"), arrays)
+        moved = update(ENTITIES).where(c.uid == new.c.uid).values(line=new.c.line)
+        await transaction.execute(moved)
+
+
+def _table(names: Iterable[str], arrays: Iterable[Any]) -> Any:
+    columns = [column(name, ENTITIES.c[name].type) for name in names]
+    return func.unnest(*arrays).table_valued(*columns, name="new").render_derived()
+
+
+def _array(name: str, values: list[Any]) -> Any:
+    return cast(values, ARRAY(ENTITIES.c[name].type))
+
+
+def _revision(
+    row: Mapping[str, Any], actor: str, source: str, reason: str | None
+) -> dict[str, Any]:
     return {
         "uid": row["uid"],
         "ref": row["ref"],
         "revision": row["revision"],
-        "action": action,
+        "action": "put",
         "body": row["body"],
+        "edges": row["edges"],
         "actor": actor,
         "source": source,
+        "reason": reason,
         "at": row["updated_at"],
     }
 
 
-async def _log(transaction: Transaction, rows: list[dict[str, Any]]) -> int:
+async def _log(transaction: Transaction, rows: Rows) -> int:
     if not rows:
         return 0
-    await transaction.execute(insert(REVISIONS), rows)
+    await insert_rows(transaction, REVISIONS, rows)
     query = select(func.max(REVISIONS.c.seq))
     seq: int = (await transaction.execute(query)).scalar_one()
     note = text("SELECT pg_notify(:c, :p)")

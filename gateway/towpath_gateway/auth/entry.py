@@ -13,10 +13,11 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from towpath_core.errors import Forbidden, Unauthenticated
 from towpath_core.identity import SCOPES, Principal
+from towpath_gateway.answer import allowing
 from towpath_gateway.auth.chain import Chain, bearer_of
 from towpath_gateway.faults import ScopeMissing
 from towpath_gateway.parameters import QUERY, Accepted
-from towpath_gateway.routing import OPEN, SCOPE
+from towpath_gateway.routing import METHODS, OPEN, SCOPE
 
 __all__ = ("Entry", "demand")
 
@@ -51,6 +52,9 @@ class Entry:
                 accepted: Accepted | None = opt.get(QUERY)
                 if accepted is not None and (query := scope["query_string"]):
                     accepted.check(query)
+            if (methods := opt.get(METHODS)) is not None:
+                await allowing(methods)(scope, receive, send)
+                return
         await self.app(scope, receive, send)
 
 

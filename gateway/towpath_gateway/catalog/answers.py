@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from operator import itemgetter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import msgspec
 from pyroaring import BitMap
 
 from towpath_core.errors import Invalid, LimitExceeded
 from towpath_core.identity import Principal
-from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.catalog.index import REF, UID, CatalogIndex
 from towpath_engine.catalog.query import (
     Order,
     Page,
@@ -38,7 +39,6 @@ __all__ = (
     "read_order",
 )
 
-DEFAULT_ORDER = "metadata.uid"
 DEFAULT_LIMIT = 200
 MAX_LIMIT = 10_000
 MAX_REFS = 10_000
@@ -62,8 +62,21 @@ class Question(msgspec.Struct, frozen=True):
     cursor: str | None = None
 
 
-def ask(index: CatalogIndex, question: Question, principal: Principal, cursors: Cursors) -> bytes:
+def ask(
+    index: CatalogIndex,
+    question: Question,
+    principal: Principal,
+    cursors: Cursors,
+    visible: BitMap | None,
+) -> bytes:
     """The body that answers a question: items, total and cursors.
+
+    Args:
+        index: the index.
+        question: what is asked.
+        principal: whom the cursors are for.
+        cursors: writes and reads them.
+        visible: what the principal may see; None for everything.
 
     Raises:
         Invalid: filter, predicate, cursor or limit is malformed.
@@ -73,12 +86,12 @@ def ask(index: CatalogIndex, question: Question, principal: Principal, cursors: 
     limit = min(question.limit, MAX_LIMIT)
     if question.cursor is not None:
         cursor = cursors.read(question.cursor, principal)
-        among = _among(index, cursor)
+        among = _among(index, cursor, visible)
         total = cursor.total
         order = Order(cursor.order, cursor.descending)
         page = walk(index, among, order, limit=limit, start=cursor.start, backwards=cursor.back)
     else:
-        order = question.order or Order(DEFAULT_ORDER)
+        order = question.order or Order(UID)
         cursor = Cursor(
             order=order.field,
             descending=order.descending,
@@ -89,7 +102,7 @@ def ask(index: CatalogIndex, question: Question, principal: Principal, cursors: 
             term=question.term,
             fields=question.fields,
         )
-        among = _among(index, cursor)
+        among = _among(index, cursor, visible)
         total = len(among) if question.count else 0
         page = walk(index, among, order, limit=limit, offset=question.offset)
     cursor = msgspec.structs.replace(cursor, total=total)
@@ -98,29 +111,16 @@ def ask(index: CatalogIndex, question: Question, principal: Principal, cursors: 
     return b'{"items":[%b],"totalItems":%d,"pageInfo":%b}' % (items, total, info)
 
 
-def _among(index: CatalogIndex, cursor: Cursor) -> BitMap:
+def _among(index: CatalogIndex, cursor: Cursor, visible: BitMap | None) -> BitMap:
     among = select(index, parse_filters(cursor.filters))
+    if visible is not None:
+        among = among & visible
     if cursor.predicate is not None:
         among = among & predicate(index, cursor.predicate)
-    if cursor.order != DEFAULT_ORDER:
+    if cursor.order != UID:
         # Entities without the field are left out of the items and of the count alike.
-        among = among & _having(index, cursor.order.lower())
+        among = among & index.postings(cursor.order.lower()).having()
     return search(index, among, cursor.term, cursor.fields or (cursor.order,))
-
-
-def _having(index: CatalogIndex, field: str) -> BitMap:
-    """The numbers of all entities that have a value of a field; kept until the next change."""
-    kept = _HAVING.setdefault(index, {})
-    known = kept.get(field)
-    if known is None or known[0] != index.version:
-        values = index.values(field)
-        known = (index.version, BitMap.union(BitMap(), *values.values()))
-        if values:  # anybody can think up fields without end
-            kept[field] = known
-    return known[1]
-
-
-_HAVING: WeakKeyDictionary[CatalogIndex, dict[str, tuple[int, BitMap]]] = WeakKeyDictionary()
 
 
 def _page_info(
@@ -141,12 +141,15 @@ def _page_info(
 
 
 def _row(index: CatalogIndex, field: str, number: int) -> tuple[str, str]:
-    uid = index.by_number(number).stored.uid
-    # The usual order needs no look into the entity.
-    return (uid if field == DEFAULT_ORDER else index.value_of(field.lower(), number)), uid
+    if field == UID:  # the usual order needs no look into it
+        uid = index.by_number(number).uid
+        return uid, uid
+    row = index.view(field.lower()).get(number)
+    assert row is not None, "a page is made of rows"  # noqa: S101
+    return row[:2]
 
 
-def bodies(index: CatalogIndex, numbers: Sequence[int], shown: Sequence[str]) -> list[bytes]:
+def bodies(index: CatalogIndex, numbers: Iterable[int], shown: Sequence[str]) -> list[bytes]:
     """Entities as bytes, with only the shown fields where any are named."""
     finals = [index.by_number(number).final for number in numbers]
     if not shown:
@@ -165,16 +168,17 @@ def looked_up(
         LimitExceeded: they would have more than 64 MiB, which a few refs repeated often can.
     """
     limited(refs, MAX_REFS, "entityRefs")
-    entries = [index.by_ref(ref) for ref in refs]
-    numbers = list(
-        dict.fromkeys(
-            entry.number
-            for entry in entries
-            if entry is not None and (among is None or entry.number in among)
-        )
-    )
-    found = dict(zip(numbers, bodies(index, numbers, shown), strict=True))
-    items = [found.get(entry.number, b"null") if entry else b"null" for entry in entries]
+    entries = [
+        entry if entry is not None and (among is None or entry.number in among) else None
+        for entry in map(index.by_ref, refs)
+    ]
+    if shown:
+        # Each is cut once, however often it is asked for.
+        numbers = list(dict.fromkeys(entry.number for entry in entries if entry is not None))
+        cut = dict(zip(numbers, bodies(index, numbers, shown), strict=True))
+        items = [b"null" if entry is None else cut[entry.number] for entry in entries]
+    else:
+        items = [b"null" if entry is None else entry.final for entry in entries]
     if sum(map(len, items)) > MAX_ANSWER_BYTES:
         raise LimitExceeded(
             f"The answer would have more than {MAX_ANSWER_BYTES} bytes.", next="Ask for fewer refs."
@@ -202,8 +206,9 @@ def listing(
     limit: int | None,
     offset: int | None,
     after: str | None,
-) -> tuple[bytes, str | None]:
-    """The body of `GET /entities`, and the mark of the next page where there is one.
+    visible: BitMap | None,
+) -> tuple[list[bytes], str | None]:
+    """The entities that answer `GET /entities`, and the mark of the next page where there is one.
 
     Raises:
         Invalid: a parameter is malformed.
@@ -215,19 +220,33 @@ def listing(
     if offset is not None and offset < 0:
         raise Invalid("offset must not be negative.")
     among = select(index, parse_filters(filters))
-    rows = [number for _, _, number in index.ordered("ref") if number in among]
-    for order in reversed(orders):
-        values = {number: value for value, _, number in index.ordered(order.field.lower())}
-        have = [number for number in rows if number in values]
-        have.sort(key=values.__getitem__, reverse=order.descending)
-        rows = have + [number for number in rows if number not in values]
+    if visible is not None:
+        among = among & visible
     begin = offset or 0
+    wanted = begin + limit + 1 if limit is not None else len(among)
+    if orders:
+        rows = _ranked(index, among, orders)
+    else:
+        found = index.view(REF).beyond(among, None, rising=True, wanted=wanted)
+        rows = [row[2] for row in islice(found, wanted)]
     page = rows[begin : begin + limit] if limit is not None else rows[begin:]
     mark = None
     if limit is not None and begin + limit < len(rows):
         plain = msgspec.json.encode({"limit": limit, "offset": begin + limit})
         mark = base64.b64encode(plain).decode()
-    return b"[" + b",".join(bodies(index, page, shown)) + b"]", mark
+    return bodies(index, page, shown), mark
+
+
+def _ranked(index: CatalogIndex, among: BitMap, orders: Sequence[Order]) -> list[int]:
+    """Numbers by several orders, then by reference; those that lack a field come last."""
+    view = index.view(REF)
+    rows = [row[2] for row in view.beyond(among, None, rising=True, wanted=len(among))]
+    for order in reversed(orders):
+        view = index.view(order.field.lower())
+        placed = [(row[0], number) for number in rows if (row := view.get(number)) is not None]
+        placed.sort(key=itemgetter(0), reverse=order.descending)
+        rows = [number for _, number in placed] + [n for n in rows if view.get(n) is None]
+    return rows
 
 
 def _read_after(after: str) -> tuple[int, int]:

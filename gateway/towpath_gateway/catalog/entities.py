@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from towpath_core.identity import Scope
 from towpath_core.refs import EntityRef
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.query import facets, parse_filters, predicate, select
-from towpath_gateway.answer import Answer, json_bytes, nothing
+from towpath_gateway.answer import Answer, Listed, json_bytes, nothing
 from towpath_gateway.ask import Ask
 from towpath_gateway.catalog import operations as op
 from towpath_gateway.catalog.answers import (
@@ -110,15 +110,22 @@ class EntityController(Controller):
         orders = [read_order(text, ":", field_first=False) for text in wanted]
         shown = read_fields(fields)
         index = request.platform.index
-        body, mark = listing(
-            index, filters or (), orders, shown, limit=limit, offset=offset, after=after
+        found, mark = listing(
+            index,
+            filters or (),
+            orders,
+            shown,
+            limit=limit,
+            offset=offset,
+            after=after,
+            visible=await request.visible(),
         )
         if mark is None:
-            return json_bytes(body)
+            return Listed(found)
         asked = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         link = urlencode([*(pair for pair in asked if pair[0] not in _PAGING), ("after", mark)])
         # Relative to the mount, as Backstage has it: never from the Host header.
-        return Answer(body, headers=[(b"link", f'</entities?{link}>; rel="next"'.encode())])
+        return Listed(found, headers=[(b"link", f'</entities?{link}>; rel="next"'.encode())])
 
     @get("/entities/by-query", READ, op.QUERY_ENTITIES)
     async def by_query(
@@ -147,8 +154,7 @@ class EntityController(Controller):
             shown=read_fields(fields),
             cursor=cursor,
         )
-        served = request.served
-        return json_bytes(ask(served.platform.index, question, request.principal, served.cursors))
+        return await _asked(request, question)
 
     @post("/entities/by-query", READ, op.QUERY_ENTITIES_BY_PREDICATE)
     async def by_predicate(self, request: Ask) -> Answer:
@@ -169,14 +175,13 @@ class EntityController(Controller):
             shown=read_fields(data.fields),
             cursor=data.cursor,
         )
-        served = request.served
-        return json_bytes(ask(served.platform.index, question, request.principal, served.cursors))
+        return await _asked(request, question)
 
     @get("/entities/by-uid/{uid:str}", READ, op.GET_ENTITY_BY_UID)
     async def by_uid(self, request: Ask, uid: Uid) -> Answer:
         """One entity."""
         entry = request.platform.index.by_uid(uid)
-        if entry is None:
+        if entry is None or not await request.sees(entry.number):
             raise NotFound(f"No entity with uid {uid[:80]}")
         return json_bytes(entry.final)
 
@@ -194,7 +199,7 @@ class EntityController(Controller):
     async def by_name(self, request: Ask, kind: Kind, namespace: Namespace, name: Name) -> Answer:
         """One entity; the parts compare without case."""
         entry = request.platform.index.by_ref(str(EntityRef(kind, namespace, name)))
-        if entry is None:
+        if entry is None or not await request.sees(entry.number):
             raise NotFound(
                 f"No entity named '{name[:80]}' found, "
                 f"with kind '{kind[:80]}' in namespace '{namespace[:80]}'"
@@ -206,11 +211,10 @@ class EntityController(Controller):
         """Entities in the order asked for; null where there is none."""
         data = await request.read_query(ByRefsBody)
         index = request.platform.index
-        among = None
+        among = await request.visible()
         if filters or data.query is not None:
-            among = select(index, parse_filters(filters or ()))
-            if data.query is not None:
-                among = among & predicate(index, data.query)
+            chosen = _chosen(index, filters or (), data.query)
+            among = chosen if among is None else among & chosen
         shown = read_fields([*data.fields, *(fields or ())])
         items = looked_up(index, data.entity_refs, among, shown)
         return json_bytes(b'{"items":[%b]}' % b",".join(items))
@@ -226,17 +230,13 @@ class EntityController(Controller):
         filters: Filters = None,
     ) -> Answer:
         """For each facet its values, with how many entities have them."""
-        index = request.platform.index
-        among = select(index, parse_filters(filters or ()))
-        return _counted(index, among, facet or ())
+        return await _counted(request, _chosen(request.platform.index, filters or ()), facet or ())
 
     @post("/entity-facets", READ, op.GET_FACETS_BY_PREDICATE)
     async def facets_by_predicate(self, request: Ask) -> Answer:
         """For each facet its values, among entities that a predicate holds for."""
         data = await request.read_query(FacetsBody)
-        index = request.platform.index
-        among = index.everything if data.query is None else predicate(index, data.query)
-        return _counted(index, among, data.facets)
+        return await _counted(request, _chosen(request.platform.index, (), data.query), data.facets)
 
     @post("/refresh", WRITE, op.REFRESH_ENTITY)
     async def refresh(self, request: Ask) -> Answer:
@@ -246,10 +246,24 @@ class EntityController(Controller):
         return Answer(b"", media_type=b"text/plain; charset=utf-8")
 
 
-def _counted(index: CatalogIndex, among: BitMap, names: Sequence[str]) -> Answer:
+async def _asked(request: Ask, question: Question) -> Answer:
+    served = request.served
+    visible = await request.visible()
+    index = served.platform.index
+    return json_bytes(ask(index, question, request.principal, served.cursors, visible))
+
+
+def _chosen(index: CatalogIndex, filters: Sequence[str], query: Any = None) -> BitMap:
+    among = select(index, parse_filters(filters))
+    return among if query is None else among & predicate(index, query)
+
+
+async def _counted(request: Ask, among: BitMap, names: Sequence[str]) -> Answer:
     if not names:
         raise Invalid("Missing facet parameter")
-    counts = facets(index, among, limited(names, MAX_FIELDS, "facets"))
+    visible = await request.visible()
+    among = among if visible is None else among & visible
+    counts = facets(request.platform.index, among, limited(names, MAX_FIELDS, "facets"))
     return json_bytes(msgspec.json.encode({"facets": counts}))
 
 

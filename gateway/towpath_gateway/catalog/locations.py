@@ -11,17 +11,26 @@ from litestar.params import PathParameter, QueryParameter
 from towpath_core.errors import Invalid, NotFound
 from towpath_core.identity import Scope
 from towpath_core.refs import EntityRef
+from towpath_engine.catalog.locations import Location
 from towpath_gateway.answer import Answer, nothing, reply
 from towpath_gateway.ask import Ask
 from towpath_gateway.catalog import operations as op
+from towpath_gateway.catalog import operations_contract as contract
+from towpath_gateway.catalog.location_marks import MAX_LOCATIONS, LocationMark, LocationMarks
 from towpath_gateway.catalog.wire import (
     LocationBody,
     LocationInput,
     LocationMade,
     LocationWire,
 )
+from towpath_gateway.catalog.wire_contract import (
+    LocationPageWire,
+    LocationQueryBody,
+    LocationSpec,
+    NextPage,
+)
 from towpath_gateway.parameters import Kind, Name, Namespace
-from towpath_gateway.routing import delete, get, post
+from towpath_gateway.routing import delete, get, post, put
 
 __all__ = ("LocationController",)
 
@@ -40,7 +49,7 @@ class LocationController(Controller):
     @get("/", READ, op.LIST_LOCATIONS)
     async def locations(self, request: Ask) -> Answer:
         """All registered locations, ordered by id."""
-        found = await request.platform.catalog.locations()
+        found = await request.platform.catalog.registrations.all()
         return reply([LocationBody(LocationWire.of(location)) for location in found])
 
     @post("/", WRITE, op.ADD_LOCATION)
@@ -57,8 +66,7 @@ class LocationController(Controller):
     ) -> Answer:
         """Register and read a location; its entities are readable when this answers."""
         data = await request.read(LocationInput)
-        if data.type != "url":
-            raise Invalid(f"Unsupported location type '{data.type[:80]}', allowed are 'url'")
+        _check_type(data.type)
         if dry_run:
             return await self._look(request, data)
         report = await request.platform.catalog.register(
@@ -69,20 +77,51 @@ class LocationController(Controller):
     async def _look(self, request: Ask, data: LocationInput) -> Answer:
         catalog = request.platform.catalog
         reading = await catalog.look(request.principal, data.type, data.target)
-        if reading.problems:
-            problems = [found.problem for found in reading.problems]
+        problems = [found.problem for found in reading.problems]
+        if data.presence == "optional" and not reading.files:
+            problems = [problem for problem in problems if problem.code != "not-found"]
+        if problems:
             raise Invalid("; ".join(str(problem) for problem in problems), problems=problems)
-        reference = f"{data.type}:{data.target}"
-        known = any(one.origin == reference for one in await catalog.locations())
-        location = LocationWire(reference, data.type, data.target)
-        entities = [draft.entity for draft in reading.drafts.values()]
-        return reply(LocationMade(location, entities, known), 201)
+        tried = Location(UUID(int=0), data.type, data.target)
+        known = await catalog.registrations.find(data.type, data.target)
+        location = LocationWire(tried.origin, data.type, data.target, (known or tried).entity_ref)
+        entities = [tried.draft, *reading.drafts.values()]
+        return reply(LocationMade(location, [d.entity for d in entities], known is not None), 201)
+
+    @post("/by-query", READ, contract.QUERY_LOCATIONS)
+    async def by_query(self, request: Ask) -> Answer:
+        """Locations that a predicate over id, type and target holds for, ordered by id."""
+        data = await request.read_query(LocationQueryBody)
+        marks = LocationMarks(request.platform.sealer.derive("catalog.locations"))
+        mark = LocationMark(min(data.limit, MAX_LOCATIONS), data.query)
+        if data.cursor is not None:
+            mark = marks.read(data.cursor, request.principal)
+        page = await request.platform.catalog.registrations.page(
+            mark.query, limit=mark.limit, after=mark.after_id
+        )
+        cursor = None
+        if page.more:
+            following = LocationMark(mark.limit, mark.query, page.items[-1].id)
+            cursor = marks.write(following, request.principal)
+        items = [LocationWire.of(location) for location in page.items]
+        return reply(LocationPageWire(items, page.total, NextPage(cursor)))
 
     @get("/{location_id:str}", READ, op.GET_LOCATION)
     async def location(self, request: Ask, location_id: LocationId) -> Answer:
         """One location."""
-        found = await request.platform.catalog.location(_id(location_id))
+        found = await request.platform.catalog.registrations.location(_id(location_id))
         return reply(LocationWire.of(found))
+
+    @put("/{location_id:str}", WRITE, contract.CHANGE_LOCATION)
+    async def change(self, request: Ask, location_id: LocationId) -> Answer:
+        """Read it from somewhere else; what is there is readable when this answers."""
+        known = _id(location_id)
+        data = await request.read(LocationSpec)
+        _check_type(data.type)
+        report = await request.platform.catalog.registrations.change(
+            request.principal, known, data.type, data.target
+        )
+        return reply(LocationWire.of(report.location))
 
     @delete("/{location_id:str}", WRITE, op.DELETE_LOCATION)
     async def remove(self, request: Ask, location_id: LocationId) -> Answer:
@@ -94,7 +133,13 @@ class LocationController(Controller):
     async def by_entity(self, request: Ask, kind: Kind, namespace: Namespace, name: Name) -> Answer:
         """The registered location that an entity was read from."""
         ref = str(EntityRef(kind, namespace, name))
-        return reply(LocationWire.of(await request.platform.catalog.location_of(ref)))
+        found = await request.platform.catalog.registrations.of_entity(ref)
+        return reply(LocationWire.of(found))
+
+
+def _check_type(type: str) -> None:
+    if type != "url":
+        raise Invalid(f"Unsupported location type '{type[:80]}', allowed are 'url'")
 
 
 def _id(text: str) -> UUID:

@@ -33,7 +33,7 @@ from towpath_gateway.wire import Page
 _LOCATION_ID = UUID("019aaf3c-54c8-7d2e-9c8b-6a1f0b7d2e41")
 _URL = "https://git.example.com/canal/payments/blob/main/catalog-info.yaml"
 
-_ENTITY = EntityWire(
+EXAMPLE_ENTITY = EntityWire(
     api_version="backstage.io/v1alpha1",
     kind="Component",
     metadata={
@@ -48,10 +48,12 @@ _ENTITY = EntityWire(
     spec={"type": "service", "lifecycle": "production", "owner": "group:tolls"},
     relations=[RelationWire("ownedBy", "group:default/tolls")],
 )
-_PAGE = EntityPage([_ENTITY], 61, PageInfo(next_cursor="bWFjLi4ueyJvcmRlciI6Im1ldGFkYXRhLnVpZCJ9"))
+_PAGE = EntityPage(
+    [EXAMPLE_ENTITY], 61, PageInfo(next_cursor="bWFjLi4ueyJvcmRlciI6Im1ldGFkYXRhLnVpZCJ9")
+)
 _FACETS = FacetsWire({"spec.type": [FacetValueWire("library", 4), FacetValueWire("service", 19)]})
 _PREDICATE = {"$all": [{"kind": "component"}, {"$not": {"spec.lifecycle": "deprecated"}}]}
-_LOCATION = LocationWire(
+EXAMPLE_LOCATION = LocationWire(
     str(_LOCATION_ID),
     "url",
     _URL,
@@ -79,10 +81,10 @@ _STORED = CatalogProblemWire(
     at=datetime(2026, 11, 23, 9, 30, tzinfo=UTC),
 )
 _GONE = Given(status=204, description="It is not there any more.")
-_ONE_ENTITY = (Given(type=EntityWire, example=_ENTITY, description="The entity."),)
+_ONE_ENTITY = (Given(type=EntityWire, example=EXAMPLE_ENTITY, description="The entity."),)
 _ONE_PAGE = (Given(type=EntityPage, example=_PAGE, description="A page of entities."),)
 _COUNTS = (Given(type=FacetsWire, example=_FACETS, description="Values with their counts."),)
-_ONE_LOCATION = (Given(type=LocationWire, example=_LOCATION, description="The location."),)
+_ONE_LOCATION = (Given(type=LocationWire, example=EXAMPLE_LOCATION, description="The location."),)
 
 LIST_ENTITIES = Operation(
     id="listEntities",
@@ -90,7 +92,7 @@ LIST_ENTITIES = Operation(
     gives=(
         Given(
             type=list[EntityWire],
-            example=[_ENTITY],
+            example=[EXAMPLE_ENTITY],
             description="Entities, ordered by their reference where nothing else is asked for.",
             headers={"Link": 'The next page, below `/api/catalog`: `</entities?...>; rel="next"`.'},
         ),
@@ -126,7 +128,7 @@ GET_ENTITIES_BY_REFS = Operation(
     gives=(
         Given(
             type=EntitiesWire,
-            example=EntitiesWire([_ENTITY, None]),
+            example=EntitiesWire([EXAMPLE_ENTITY, None]),
             description="An item for each reference.",
         ),
     ),
@@ -154,7 +156,7 @@ LIST_LOCATIONS = Operation(
     gives=(
         Given(
             type=list[LocationBody],
-            example=[LocationBody(_LOCATION)],
+            example=[LocationBody(EXAMPLE_LOCATION)],
             description="All locations, ordered by id.",
         ),
     ),
@@ -163,12 +165,12 @@ ADD_LOCATION = Operation(
     id="addLocation",
     summary="Register a location",
     takes=LocationInput,
-    request=LocationInput(_URL),
+    request=LocationInput("url", _URL),
     gives=(
         Given(
             status=201,
             type=LocationMade,
-            example=LocationMade(_LOCATION, []),
+            example=LocationMade(EXAMPLE_LOCATION, []),
             description="The location; for a dry run also what it holds.",
         ),
     ),

@@ -59,7 +59,7 @@ class CatalogV1Controller(Controller):
     ) -> Answer:
         """Problems of the last reading of each location, each with its place."""
         found = await request.platform.catalog.problems(
-            location_id=read_uuid(location, "location") if location else None,
+            location_id=read_uuid(location, "location") if location is not None else None,
             after=read_number(cursor),
             limit=limit + 1,
         )

@@ -137,20 +137,20 @@ class RefreshBody(StrictBody, frozen=True):
 
 
 class LocationInput(StrictBody, frozen=True):
-    """Body of Backstage's `POST /locations`."""
+    """Body of Backstage's `POST /locations`; `optional` silences that nothing is there yet."""
 
+    type: str
     target: str
-    type: str = "url"
-    presence: str | None = None
+    presence: Literal["required", "optional"] = "required"
 
 
 class LocationWire(Wire, frozen=True):
-    """A location as Backstage shows it; one that is only tried has no entity."""
+    """A location as Backstage shows it, with the entity that stands for it."""
 
     id: str
     type: str
     target: str
-    entity_ref: str | None = None
+    entity_ref: str
 
     @classmethod
     def of(cls, location: Location) -> LocationWire:

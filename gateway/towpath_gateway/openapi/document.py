@@ -55,9 +55,9 @@ def text(app: Litestar) -> str:
 
 
 @cache
-def document(app: Litestar) -> Mapping[str, Any]:
-    """The document of all routes of an application."""
-    found = list(operations(app))
+def document(app: Litestar, mount: str = "/") -> Mapping[str, Any]:
+    """The document of all routes of an application, or of those below a path."""
+    found = [one for one in operations(app) if one[0].startswith(mount)]
     types = [BackstageError, ProblemDetail]
     types += [kind for _, _, handler in found for kind in _types(handler.opt[OPERATION])]
     unique = list(dict.fromkeys(types))

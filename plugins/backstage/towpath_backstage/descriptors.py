@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from towpath_backstage.placeholders import Read, resolve_placeholders
 from towpath_backstage.yaml import YamlLimits, parse_documents
 from towpath_core.catalog import Document
@@ -48,4 +50,4 @@ class YamlDescriptors:
         value, problems = resolve_placeholders(document, file, read, self._limits)
         if value is document.value and not problems:
             return document
-        return Document(value, document.line, tuple(problems), document.lines)
+        return msgspec.structs.replace(document, value=value, problems=tuple(problems))

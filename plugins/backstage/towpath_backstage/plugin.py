@@ -63,7 +63,7 @@ def towpath_descriptor_formats(settings: Settings) -> Iterable[DescriptorFormat]
 
 @hookimpl
 def towpath_entity_kinds() -> Iterable[EntityKind]:
-    """Offer the nine kinds that Backstage ships."""
+    """Offer the kinds that Backstage ships."""
     return KINDS
 
 

@@ -1,4 +1,4 @@
-"""The nine kinds: what each field may hold, and which relations it states."""
+"""The kinds: what each field may hold, and which relations it states."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "User": {"memberOf": []},
     "Location": {},
     "Template": {"type": "service", "steps": []},
+    "AiResource": {"type": "guide", "lifecycle": "production", "owner": "team-a"},
 }
 
 
@@ -37,7 +38,7 @@ def check(kind: str, spec: dict[str, Any]) -> list[Problem]:
     return BY_NAME[kind].check(entity(kind, spec))
 
 
-def test_there_are_nine() -> None:
+def test_there_are_ten() -> None:
     assert list(BY_NAME) == list(GOOD)
     assert all(isinstance(kind, EntityKind) for kind in KINDS)
     assert repr(BY_NAME["API"]) == "<DeclaredKind API>"
@@ -77,8 +78,8 @@ TEXTS = {
     "Template": ["type", "owner", "lifecycle"],
 }
 LISTS = {
-    "Component": ["providesApis", "consumesApis", "dependsOn", "dependencyOf"],
-    "Resource": ["dependsOn", "dependencyOf"],
+    "Component": ["providesApis", "consumesApis", "dependsOn"],
+    "Resource": ["dependsOn"],
     "Group": ["children", "members"],
     "User": ["memberOf"],
     "Location": ["targets"],
@@ -107,6 +108,48 @@ def test_list_fields(kind: str, field: str) -> None:
         (problem,) = check(kind, {**GOOD[kind], field: ["component:a", item]})
         assert (problem.code, problem.place.pointer) == ("spec", f"/spec/{field}/1"), item
         assert f"item 1 of {field}" in problem.message
+
+
+@pytest.mark.parametrize("kind", ["Component", "Resource"])
+def test_dependency_of_is_what_backstage_takes_for_one(kind: str) -> None:
+    def pointers(value: Any) -> list[str | None]:
+        return [p.place.pointer for p in check(kind, {**GOOD[kind], "dependencyOf": value})]
+
+    for good in ([], ["component:a"], "component:a", "", None, False, 0):
+        assert pointers(good) == []
+    for bad in ("a", 1, True, {"a": 1}):
+        assert pointers(bad) == ["/spec/dependencyOf"]
+    assert pointers(["component:a", "b", 1]) == ["/spec/dependencyOf/2", "/spec/dependencyOf/1"]
+
+
+AI = {"lifecycle": "x", "owner": "o"}
+AI_CASES: list[tuple[dict[str, Any], list[str]]] = [
+    ({"type": "skill", "dependsOn": ["a", "ns/b"], "agents": []}, []),
+    ({"type": "skill", "compatibility": "x" * 500}, []),
+    ({"type": "skill", "compatibility": "x" * 501}, ["/spec/compatibility"]),
+    ({"type": "rule"}, ["/spec/category", "/spec/rationale"]),
+    ({"type": "rule", "category": "c", "rationale": "r", "skills": 1}, []),
+    ({"type": "plugin"}, ["/spec/skills"]),
+    ({"type": "plugin", "skills": [], "version": ""}, ["/spec/version"]),
+    ({"type": "marketplace", "plugins": [""]}, ["/spec/plugins/0"]),
+    ({"type": "guide", "skills": 1}, []),
+]
+
+
+@pytest.mark.parametrize(("spec", "pointers"), AI_CASES)
+def test_ai_resources_have_the_fields_of_their_type(
+    spec: dict[str, Any], pointers: list[str]
+) -> None:
+    assert [p.place.pointer for p in check("AiResource", {**AI, **spec})] == pointers
+
+
+def test_a_plugin_has_its_skills_as_parts() -> None:
+    found = BY_NAME["AiResource"].relations(
+        entity("AiResource", {**AI, "type": "plugin", "skills": ["s"]}, "ns")
+    )
+    edges = {(r.source, r.type, r.target) for r in found}
+    assert ("airesource:ns/thing", "hasPart", "airesource:ns/s") in edges
+    assert ("airesource:ns/s", "partOf", "airesource:ns/thing") in edges
 
 
 STEP = {"action": "debug:log"}
@@ -147,7 +190,8 @@ CASES: list[tuple[str, dict[str, Any], str | None]] = [
     ("Template", {"steps": {}}, "/spec/steps"),
     ("Template", {"steps": ["x"]}, "/spec/steps/0"),
     ("Template", {"steps": [{"id": "a"}]}, "/spec/steps/0/action"),
-    ("Template", {"steps": [{"action": ""}]}, "/spec/steps/0/action"),
+    ("Template", {"steps": [{"action": ""}]}, None),
+    ("Template", {"steps": [{"action": 1}]}, "/spec/steps/0/action"),
     ("Template", {"steps": [STEP, {**STEP, "if": 1}]}, "/spec/steps/1/if"),
     ("Template", {"steps": [{**STEP, "each": 1}]}, "/spec/steps/0/each"),
     ("Template", {"steps": [{**STEP, "input": []}]}, "/spec/steps/0/input"),
@@ -186,8 +230,11 @@ def test_an_mcp_server_needs_remotes_or_a_definition() -> None:
     assert check("API", {**MCP, "definition": "x"}) == []
 
 
+OWN_VERSION = {"Template", "AiResource"}
+
+
 @pytest.mark.parametrize("version", ["backstage.io/v1alpha1", "backstage.io/v1beta1"])
-@pytest.mark.parametrize("kind", [kind for kind in GOOD if kind != "Template"])
+@pytest.mark.parametrize("kind", [kind for kind in GOOD if kind not in OWN_VERSION])
 def test_versions_of_catalog_kinds(kind: str, version: str) -> None:
     assert version in BY_NAME[kind].api_versions
     made = Entity(version, kind, {"name": "x"}, GOOD[kind])
@@ -273,6 +320,8 @@ RELATIONS = [
     ("Group", "members", ["u"], "hasMember", "memberOf", "user:ns/u"),
     ("User", "memberOf", ["g"], "memberOf", "hasMember", "group:ns/g"),
     ("Template", "owner", "o", "ownedBy", "ownerOf", "group:ns/o"),
+    ("AiResource", "owner", "o", "ownedBy", "ownerOf", "group:ns/o"),
+    ("AiResource", "system", "s", "partOf", "hasPart", "system:ns/s"),
 ]
 
 
@@ -289,7 +338,7 @@ def test_relations_go_both_ways(
 
 
 def test_every_field_with_an_edge_is_in_the_table_above() -> None:
-    declared = {(k.name, f.name) for k in KINDS for f in k._fields if f.edge}
+    declared = {(k.name, f.name) for k in KINDS for f, _ in k._fields if f.edge}
     assert declared == {(kind, field) for kind, field, *_ in RELATIONS}
 
 

@@ -103,14 +103,17 @@ def test_what_fails_is_told_with_its_place(text: str, part: str) -> None:
     (problem,) = found.problems
     assert problem.code == "placeholder"
     assert part in problem.message
-    assert str(problem.place) == "f.yaml:5 (/spec/x/0)"
+    assert str(problem.place) == "f.yaml:5:7 (/spec/x/0)"
     assert found.value["spec"]["a"] == "hello"
     assert is_placeholder(found.value["spec"]["x"][0])
 
 
 def test_every_failure_is_told() -> None:
     found = expand("a: {$text: ./gone}\nb: {$text: ./bom.txt}\nc: {$yaml: ./two.yaml}\n")
-    assert [str(problem.place) for problem in found.problems] == ["f.yaml:1 (/a)", "f.yaml:3 (/c)"]
+    assert [str(problem.place) for problem in found.problems] == [
+        "f.yaml:1:1 (/a)",
+        "f.yaml:3:1 (/c)",
+    ]
     assert found.value["b"] == "hello"
 
 

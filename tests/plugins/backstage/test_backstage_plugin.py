@@ -50,9 +50,9 @@ def test_it_offers_yaml_with_its_budgets(hooks: pluggy.HookRelay) -> None:
     assert "`depth` of 1" in small.parse(deep, "f")[0].problems[0].message
 
 
-def test_it_offers_nine_kinds(hooks: pluggy.HookRelay) -> None:
+def test_it_offers_its_kinds(hooks: pluggy.HookRelay) -> None:
     (kinds,) = hooks.towpath_entity_kinds(settings={})
-    assert len({kind.name for kind in kinds}) == 9
+    assert len({kind.name for kind in kinds}) == 10
 
 
 def test_it_offers_the_template_language_and_actions(hooks: pluggy.HookRelay) -> None:

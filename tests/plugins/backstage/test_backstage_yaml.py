@@ -253,6 +253,9 @@ LIMITS = [
     ("file_nodes", 6, "[1, 2]\n---\n[1, 2]\n---\n[1, 2]\n", 5),
     ("alias_nodes", 3, "a: &a [1, 2]\nb: *a\nc: *a", 3),
     ("alias_nodes", 3, f"a: &a {'x' * 500}\nb: *a", 2),
+    ("anchors", 1, "a: &a 1\nb: &b [1]", 2),
+    ("anchors", 1, "a: &a [1]\nb: &b 1", 2),
+    ("collection_keys", 1, "? [a]\n: 1\n? {b: 1}\n: 2", 3),
     ("digits", 5, "a: 1\nb: 123456", 2),
     ("digits", 5, "a: 0.12345", 1),
     ("key_characters", 5, "? [abc, def]\n: 1", 1),
@@ -438,9 +441,35 @@ def test_lines_know_every_node_and_no_other() -> None:
 
 def test_places_fall_back_to_the_nearest_node() -> None:
     (document,) = parse_documents(b"a: 1\nspec:\n  b: 2\n", "f.yaml")
-    assert str(document.place("f.yaml", "/spec/owner")) == "f.yaml:2 (/spec/owner)"
-    assert str(document.place("f.yaml", "/spec/b")) == "f.yaml:3 (/spec/b)"
+    assert str(document.place("f.yaml", "/spec/owner")) == "f.yaml:2:1 (/spec/owner)"
+    assert str(document.place("f.yaml", "/spec/b")) == "f.yaml:3:3 (/spec/b)"
     assert document.place("f.yaml").line == 1
+
+
+COLUMNS = {
+    "": 1,
+    "/kind": 1,
+    "/metadata/name": 3,
+    "/metadata/tags/0": 10,
+    "/metadata/tags/1": 10,
+    "/spec/list/0": 7,
+    "/spec/list/1/c/d": 9,
+    "/spec/list/2": 7,
+    "/spec/[ k ]": 5,
+}
+
+
+@pytest.mark.parametrize(("pointer", "column"), COLUMNS.items())
+@pytest.mark.parametrize("before", ["", "x: 1\n---\n", "x: [\n---\n"])
+def test_columns_of_pointers(pointer: str, column: int, before: str) -> None:
+    document = parse_documents(f"{before}{LINED}".encode(), "f")[-1]
+    assert document.columns[pointer] == column
+    assert set(document.columns) == set(document.lines)
+
+
+def test_columns_count_characters() -> None:
+    (document,) = parse_documents('"\u00e4\u2028\U0001f600": [1, x]'.encode(), "f")
+    assert document.columns["/\u00e4\u2028\U0001f600/1"] == 12
 
 
 def test_special_characters_do_not_move_lines() -> None:

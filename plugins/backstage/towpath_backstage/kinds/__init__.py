@@ -1,4 +1,4 @@
-"""The nine kinds of entities that Backstage ships, declared as data: rules and relations."""
+"""The kinds of entities that Backstage ships, declared as data: rules and relations."""
 
 from towpath_backstage.kinds.declared import DeclaredKind
 from towpath_backstage.kinds.table import KINDS

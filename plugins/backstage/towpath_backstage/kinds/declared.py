@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-from towpath_backstage.kinds.rules import Rule, problem
+from towpath_backstage.kinds.rules import Quick, Rule, problem, quick
+from towpath_backstage.placeholders import is_placeholder
 from towpath_backstage.yaml import shown
 from towpath_core.entities import Entity, Relation
 from towpath_core.errors import Invalid, Problem
-from towpath_core.refs import EntityRef, parse_ref
+from towpath_core.refs import parse_ref
 
 __all__ = ("DeclaredKind", "Edge", "Field")
 
@@ -43,7 +45,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         rule: what it may hold.
         hint: what it is for, with an example; part of every message about it.
         required: whether it must be there.
-        unless: another field that makes up for this one where it is missing.
+        unless: another field whose text makes up for this one where it is missing.
         edge: the relation it states; its value is then a reference or a list of them.
     """
 
@@ -53,6 +55,9 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     required: bool = False
     unless: str = ""
     edge: Edge | None = None
+
+
+_Plan: TypeAlias = tuple[tuple[Field, Quick], ...]
 
 
 class DeclaredKind:
@@ -74,8 +79,8 @@ class DeclaredKind:
     ) -> None:
         self.name = name
         self.api_versions = api_versions
-        self._fields = fields
-        self._variants = dict(variants or {})
+        self._fields = _plan(fields)
+        self._variants = {name: _plan(chosen) for name, chosen in (variants or {}).items()}
 
     def __repr__(self) -> str:
         """Say which kind it is."""
@@ -99,47 +104,80 @@ class DeclaredKind:
             yield problem(why, "/apiVersion", "kind")
 
     def _spec(self, entity: Entity) -> Iterator[Problem]:
-        for field in self._fields_of(entity):
-            pointer = f"/spec/{field.name}"
-            if field.name not in entity.spec:
-                if field.required and field.unless not in entity.spec:
-                    yield problem(f"{field.name} is missing ({field.hint})", pointer)
+        spec, namespace = entity.spec, entity.namespace
+        for field, good in self._plan_of(entity):
+            if field.name not in spec:
+                if field.required and not _stands_in(spec.get(field.unless)):
+                    text = f"{field.name} is missing ({field.hint})"
+                    yield problem(text, f"/spec/{field.name}")
                 continue
-            value = entity.spec[field.name]
-            wrong = list(field.rule(value, pointer, field.hint))
-            yield from wrong
-            if field.edge is None or any(one.place.pointer == pointer for one in wrong):
-                continue
-            for at, ref in _refs(value, pointer):
-                why = _wrong_ref(ref, field.name, field.edge, entity.namespace)
-                if why:
-                    yield problem(why, at, "ref")
+            value = spec[field.name]
+            if not (good(value) and (field.edge is None or _good(value, field.edge, namespace))):
+                yield from _wrong(value, field, namespace)
 
     def relations(self, entity: Entity) -> Iterator[Relation]:
         """The edges an entity states, each once, both directions, in the order of the fields.
 
         A reference without a namespace means that of the entity.
         """
-        seen: set[Relation] = set()
-        source = str(entity.ref)
-        for field in self._fields_of(entity):
+        found: list[Relation] = []
+        source, namespace = str(entity.ref), entity.namespace
+        for field, _ in self._plan_of(entity):
             edge = field.edge
             if edge is None:
                 continue
             for _, ref in _refs(entity.spec.get(field.name), ""):
-                target = str(_parsed(ref, edge, entity.namespace))
-                there = Relation(source, edge.forward, target)
-                back = Relation(target, edge.reverse, source)
-                for relation in (there, back):
-                    if relation not in seen:
-                        seen.add(relation)
-                        yield relation
+                target = _canonical(ref, edge.default_kind, namespace)
+                found.append(Relation(source, edge.forward, target))
+                found.append(Relation(target, edge.reverse, source))
+        return iter(dict.fromkeys(found))
 
-    def _fields_of(self, entity: Entity) -> tuple[Field, ...]:
-        variant = entity.spec.get("type")
-        if isinstance(variant, str) and variant in self._variants:
-            return self._variants[variant]
+    def _plan_of(self, entity: Entity) -> _Plan:
+        if self._variants:
+            variant = entity.spec.get("type")
+            if isinstance(variant, str) and variant in self._variants:
+                return self._variants[variant]
         return self._fields
+
+
+def _plan(fields: tuple[Field, ...]) -> _Plan:
+    return tuple((field, quick(field.rule)) for field in fields)
+
+
+def _good(value: str | list[str], edge: Edge, namespace: str) -> bool:
+    """Whether a text, or each of some, is a reference."""
+    for ref in (value,) if isinstance(value, str) else value:
+        if len(ref) > _MAX_REF or not _canonical(ref, edge.default_kind, namespace):
+            return False
+    return True
+
+
+@lru_cache(maxsize=16_384)
+def _canonical(ref: str, default_kind: str | None, namespace: str) -> str:
+    """A reference in its canonical form; empty where it is none.
+
+    Kept, as the same few owners, systems and APIs are named all over a catalog.
+    """
+    try:
+        return str(parse_ref(ref, default_kind=default_kind, default_namespace=namespace))
+    except Invalid:
+        return ""
+
+
+def _stands_in(value: Any) -> bool:
+    return (isinstance(value, str) and value != "") or is_placeholder(value)
+
+
+def _wrong(value: Any, field: Field, namespace: str) -> Iterator[Problem]:
+    pointer = f"/spec/{field.name}"
+    wrong = list(field.rule(value, pointer, field.hint))
+    yield from wrong
+    if field.edge is None or any(one.place.pointer == pointer for one in wrong):
+        return
+    for at, ref in _refs(value, pointer):
+        why = _wrong_ref(ref, field.name, field.edge, namespace)
+        if why:
+            yield problem(why, at, "ref")
 
 
 def _refs(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
@@ -152,16 +190,12 @@ def _refs(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
                 yield f"{pointer}/{index}", item
 
 
-def _parsed(ref: str, edge: Edge, namespace: str) -> EntityRef:
-    return parse_ref(ref, default_kind=edge.default_kind, default_namespace=namespace)
-
-
 def _wrong_ref(ref: str, field: str, edge: Edge, namespace: str) -> str:
     """What is wrong with a reference, and what would be right; empty where it is good."""
     if len(ref) > _MAX_REF:
         return f"{field}: a reference of {len(ref):,} characters; none has more than {_MAX_REF}"
     try:
-        _parsed(ref, edge, namespace)
+        parse_ref(ref, default_kind=edge.default_kind, default_namespace=namespace)
     except Invalid as error:
         if edge.default_kind is None and ":" not in ref and ref.strip("/"):
             right = f"write {shown(f'component:{ref}')} or {shown(f'resource:{ref}')}"

@@ -14,6 +14,7 @@ from towpath_backstage.yaml import escaped, shown
 from towpath_core.errors import Place, Problem
 
 __all__ = (
+    "Quick",
     "Rule",
     "any_of",
     "anything",
@@ -22,13 +23,38 @@ __all__ = (
     "items",
     "json_type",
     "mapping",
+    "nothing",
     "problem",
+    "quick",
     "string",
     "text",
 )
 
 Rule = Callable[[Any, str, str], Iterator[Problem]]
 """Called with a value, its JSON pointer, and a hint at what is right; yields what is wrong."""
+
+
+Quick = Callable[[Any], bool]
+"""Says quickly that a value is good; where it does not, the rule has the word."""
+
+_QUICK: dict[Rule, Quick] = {}
+
+
+def quick(rule: Rule) -> Quick:
+    """The quick look that goes with a rule; one that never says yes where there is none."""
+    return _QUICK.get(rule, _never)
+
+
+def _never(value: Any) -> bool:
+    return False
+
+
+def _is_text(value: Any) -> bool:
+    return value.__class__ is str and value != ""
+
+
+def _are_texts(value: Any) -> bool:
+    return value.__class__ is list and all([item.__class__ is str and item for item in value])
 
 
 def problem(message: str, pointer: str, code: str = "spec") -> Problem:
@@ -78,10 +104,19 @@ def text(value: Any, pointer: str, hint: str) -> Iterator[Problem]:
         yield from string(value, pointer, hint)
 
 
+_QUICK[text] = _is_text
+
+
 def flag(value: Any, pointer: str, hint: str) -> Iterator[Problem]:
     """Take true or false."""
     if not isinstance(value, bool):
         yield _wrong(pointer, "true or false", value, hint)
+
+
+def nothing(value: Any, pointer: str, hint: str) -> Iterator[Problem]:
+    """Take what stands for nothing: null, false, zero."""
+    if value:
+        yield _wrong(pointer, "a list", value, hint)
 
 
 def choice(*choices: str) -> Rule:
@@ -109,6 +144,8 @@ def items(rule: Rule, *, least: int = 0) -> Rule:
         for index, item in enumerate(value):
             yield from rule(item, f"{pointer}/{index}", hint)
 
+    if rule is text and least == 0:
+        _QUICK[check] = _are_texts
     return check
 
 

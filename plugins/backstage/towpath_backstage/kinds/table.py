@@ -1,11 +1,12 @@
 """The table of kinds: their fields and relations, as Backstage's catalog model has them.
 
 Source of the rules: `@backstage/catalog-model` 1.10 and, for Template,
-`@backstage/plugin-scaffolder-common` 2.3. What is good there is good here, and the other way round.
+`@backstage/plugin-scaffolder-common` 2.4. What is good there is good here, and the other way round.
 """
 
 from __future__ import annotations
 
+from towpath_backstage.kinds.ai import ai_resource
 from towpath_backstage.kinds.declared import DeclaredKind, Edge, Field
 from towpath_backstage.kinds.rules import (
     any_of,
@@ -14,6 +15,7 @@ from towpath_backstage.kinds.rules import (
     flag,
     items,
     mapping,
+    nothing,
     string,
     text,
 )
@@ -45,7 +47,10 @@ _DEPENDS_ON = Field(
 )
 _DEPENDENCY_OF = Field(
     name="dependencyOf",
-    rule=_TEXTS,
+    # Backstage's schemas say nothing of it; its processors take one reference, many, or none.
+    rule=any_of(
+        "a list", {str: string, list: _TEXTS, type(None): anything, bool: nothing, int: nothing}
+    ),
     hint="references with their kind, such as component:orders",
     edge=Edge(None, "dependencyOf", "dependsOn"),
 )
@@ -112,7 +117,6 @@ _MCP_SERVER = (
         required=True,
         unless="definition",
     ),
-    Field(name="definition", rule=text, hint="the definition as text"),
 )
 
 _RESOURCE = (_type("such as database or s3-bucket"), _OWNER, _SYSTEM, _DEPENDS_ON, _DEPENDENCY_OF)
@@ -191,7 +195,7 @@ _STEP = mapping(
     {
         "id": string,
         "name": string,
-        "action": text,
+        "action": string,
         "input": mapping({}),
         "if": _CONDITION,
         "each": any_of(
@@ -246,5 +250,6 @@ KINDS: tuple[DeclaredKind, ...] = (
     DeclaredKind("User", _CATALOG, _USER),
     DeclaredKind("Location", _CATALOG, _LOCATION),
     DeclaredKind("Template", _SCAFFOLDER, _TEMPLATE),
+    ai_resource((_type("skill, rule, plugin or marketplace"), _LIFECYCLE, _OWNER, _SYSTEM)),
 )
-"""All nine, in the order the documentation lists them."""
+"""All ten, in the order the documentation lists them."""

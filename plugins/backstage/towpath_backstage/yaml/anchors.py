@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from towpath_backstage.yaml.limits import Usage, YamlLimits, fault_at, over
-from towpath_backstage.yaml.lines import Spot
+from towpath_backstage.yaml.lines import Spot, spot_at
 from towpath_backstage.yaml.scalars import shown
 from towpath_backstage.yaml.trees import rebuilt
 
@@ -25,10 +25,12 @@ class Anchors:
         self._limits = limits
         self._usage = usage
         self._left = limits.alias_nodes
+        self._anchors = 0
         self._nodes: dict[str, tuple[Any, Spot] | None] = {}
 
-    def begin(self, name: str) -> None:
+    def begin(self, name: str, mark: Any) -> None:
         """Note an anchored collection that has begun; no alias may name it yet."""
+        self._count(mark)
         self._nodes[name] = None
 
     def end(self, name: str, value: Any, spot: Spot) -> None:
@@ -36,12 +38,13 @@ class Anchors:
         if self._nodes[name] is None:
             self._nodes[name] = (value, spot)
 
-    def note(self, name: str, value: Any, spot: Spot) -> None:
+    def note(self, name: str, value: Any, mark: Any) -> None:
         """Note an anchored scalar."""
-        self._nodes[name] = (value, spot)
+        self._count(mark)
+        self._nodes[name] = (value, spot_at(mark))
 
     def copy(self, name: str, around: int, mark: Any) -> tuple[Any, Spot]:
-        """What an alias stands for, with its lines.
+        """What an alias stands for, with its places.
 
         Args:
             name: of the anchor.
@@ -71,8 +74,14 @@ class Anchors:
         self._spend(1, mark)
         value, spot = found
         # An alias stands where it is written, its members where they were.
-        here = (mark.line, spot[1]) if isinstance(spot, tuple) else mark.line
+        at = spot_at(mark)
+        here = (at, spot[1]) if isinstance(spot, tuple) else at
         return rebuilt(value, text, enter), here
+
+    def _count(self, mark: Any) -> None:
+        self._anchors += 1
+        if self._anchors > self._limits.anchors:
+            raise over(mark, "anchors", self._limits.anchors, "use fewer anchors")
 
     def _spend(self, amount: int, mark: Any) -> None:
         self._left -= amount

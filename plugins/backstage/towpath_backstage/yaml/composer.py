@@ -23,7 +23,7 @@ from yaml.events import (
 from towpath_backstage.yaml.anchors import Anchors
 from towpath_backstage.yaml.events import NextEvent
 from towpath_backstage.yaml.limits import DuplicateKey, Usage, YamlFault, YamlLimits, over
-from towpath_backstage.yaml.lines import Spot
+from towpath_backstage.yaml.lines import COLUMN_BITS, Spot, line_of, spot_at
 from towpath_backstage.yaml.scalars import (
     CORE_TAG,
     TYPED_STARTS,
@@ -40,72 +40,54 @@ _SCALAR: Any = ScalarEvent
 
 
 class Composed(NamedTuple):
-    """A document: its data, the lines of its nodes, and the line its first token stands in."""
+    """A document: its data, and the places of its nodes."""
 
     value: Any
     spot: Spot
-    start: int
 
 
 class _Open:
     """A collection whose end has not been read yet."""
 
-    __slots__ = ("anchor", "key", "line", "lines", "node")
+    __slots__ = ("anchor", "key", "node", "place", "places")
 
-    def __init__(self, node: Any, lines: Any, line: int, anchor: str | None) -> None:
+    def __init__(self, node: Any, places: Any, place: int, anchor: str | None) -> None:
         self.node = node
-        self.lines = lines
-        self.line = line
+        self.places = places
+        self.place = place
         self.anchor = anchor
         self.key: str | None = None
 
 
 class Composer:
-    """Reads one document after the other from a stream of events.
-
-    Attributes:
-        start: line where the document begins that is being read.
-        inside: whether the end of that document has not been seen yet.
-        held: a document that ended well, while what follows it is not known yet.
-    """
+    """Reads one document after the other from a stream of events."""
 
     def __init__(self, events: NextEvent, limits: YamlLimits, usage: Usage) -> None:
         self._next = events
         self._limits = limits
         self._usage = usage
-        self._ahead: Event | None = None
-        self.start = 0
-        self.inside = False
-        self.held: Composed | None = None
 
     def read(self) -> Composed | None:
         """The next document, None after the last.
-
-        A document is only given once what follows it was seen to be no part of it.
 
         Raises:
             YamlFault: the document is outside the budgets or the rules.
             YAMLError: it is no YAML.
         """
-        event = self._ahead or self._next()
+        event = self._next()
         while not isinstance(event, DocumentStartEvent):
             if event is None or isinstance(event, StreamEndEvent):
                 return None
             event = self._next()
-        self.start = _mark(event).line
-        self.inside = True
         self._left = budget = min(self._limits.nodes, self._usage.nodes)
         self._anchors = Anchors(self._limits, self._usage)
+        self._collection_keys = 0
         try:
             value, spot = self._root(self._next())
         finally:
             self._usage.nodes -= budget - self._left
         self._next()  # the end of the document
-        self.inside = False
-        self.held = Composed(value, spot, self.start)
-        self._ahead = self._next()
-        done, self.held = self.held, None
-        return done
+        return Composed(value, spot)
 
     def _root(self, event: Event | None) -> tuple[Any, Spot]:
         root = _Open([], [], 0, None)
@@ -119,12 +101,12 @@ class Composer:
             else:
                 event = self._items(at)
             at = self._take(event, at)
-        return root.node[0], root.lines[0]
+        return root.node[0], root.places[0]
 
     def _members(self, at: _Open) -> Any:
         """Read scalar members until an event comes that is more than that; return it."""
         following, scalar, limits = self._next, _SCALAR, self._limits
-        node, lines, longest = at.node, at.lines, self._limits.key_characters
+        node, places, longest = at.node, at.places, self._limits.key_characters
         event: Any
         left = self._left
         try:
@@ -136,9 +118,10 @@ class Composer:
                 key = event.value
                 if not event.style and (not key or key[0] in TYPED_STARTS):
                     key = key_text(typed(key, event.start_mark, limits), event.start_mark, limits)
-                if key in lines or len(key) > longest:
-                    raise self._bad_key(key, lines, event.start_mark)
-                lines[key] = event.start_mark.line
+                mark = event.start_mark
+                if key in places or len(key) > longest:
+                    raise self._bad_key(key, places, mark)
+                places[key] = mark.line << COLUMN_BITS | mark.column
                 event = following()
                 if event.__class__ is not scalar or event.anchor or event.tag:
                     at.key = key
@@ -156,7 +139,7 @@ class Composer:
     def _items(self, at: _Open) -> Any:
         """Read scalar items until an event comes that is more than that; return it."""
         following, scalar, limits = self._next, _SCALAR, self._limits
-        node, lines = at.node, at.lines
+        node, places = at.node, at.places
         event: Any
         left = self._left
         try:
@@ -165,7 +148,7 @@ class Composer:
                 if event.__class__ is not scalar or event.anchor or event.tag:
                     left += 1
                     return event
-                lines.append(event.start_mark.line)
+                places.append(spot_at(event.start_mark))
                 text = event.value
                 if event.style or (text and text[0] not in TYPED_STARTS):
                     node.append(text)
@@ -199,27 +182,27 @@ class Composer:
             self._put(at, value, spot, mark)
             return at
         value = self._scalar(event)
-        self._put(at, value, mark.line, mark)
+        self._put(at, value, spot_at(mark), mark)
         if event.anchor:
-            self._anchors.note(event.anchor, value, mark.line)
+            self._anchors.note(event.anchor, value, mark)
         return at
 
-    def _enter(self, event: Any, node: Any, lines: Any, tag: str) -> _Open:
+    def _enter(self, event: Any, node: Any, places: Any, tag: str) -> _Open:
         mark = event.start_mark
         if len(self._stack) > self._limits.depth:
             raise over(mark, "depth", self._limits.depth, "nest less deeply")
         if event.tag and event.tag not in ("!", tag):
             raise unknown_tag(event.tag, mark)
-        new = _Open(node, lines, mark.line, event.anchor)
+        new = _Open(node, places, spot_at(mark), event.anchor)
         if event.anchor:
-            self._anchors.begin(event.anchor)
+            self._anchors.begin(event.anchor, mark)
         self._stack.append(new)
         return new
 
     def _close(self) -> _Open:
         done = self._stack.pop()
         at = self._stack[-1]
-        spot = (done.line, done.lines)
+        spot = (done.place, done.places)
         if done.anchor:
             self._anchors.end(done.anchor, done.node, spot)
         self._put(at, done.node, spot, None)
@@ -229,20 +212,27 @@ class Composer:
         """Place a node in the collection around it, as item, key or value."""
         if at.node.__class__ is list:
             at.node.append(value)
-            at.lines.append(spot)
+            at.places.append(spot)
         elif at.key is not None:
             at.node[at.key] = value
             if isinstance(spot, tuple):
-                at.lines[at.key] = (at.lines[at.key], spot[1])
+                at.places[at.key] = (at.places[at.key], spot[1])
             at.key = None
         else:
-            line = spot[0] if isinstance(spot, tuple) else spot
-            mark = mark or _LineOnly(line, None)
+            mark = mark or _Mark.of(spot)
+            if not isinstance(value, str):
+                self._count_key(value, mark)
             key = key_text(value, mark, self._limits)
-            if key in at.lines or len(key) > self._limits.key_characters:
-                raise self._bad_key(key, at.lines, mark)
-            at.lines[key] = line
+            if key in at.places or len(key) > self._limits.key_characters:
+                raise self._bad_key(key, at.places, mark)
+            at.places[key] = spot_at(mark)
             at.key = key
+
+    def _count_key(self, value: Any, mark: Any) -> None:
+        most = self._limits.collection_keys
+        self._collection_keys += value.__class__ is dict or value.__class__ is list
+        if self._collection_keys > most:
+            raise over(mark, "collection_keys", most, "write keys as plain text")
 
     def _scalar(self, event: ScalarEvent) -> Any:
         if event.tag:
@@ -251,11 +241,10 @@ class Composer:
             return event.value
         return typed(event.value, event.start_mark, self._limits)
 
-    def _bad_key(self, key: str, lines: dict[str, Spot], mark: Any) -> YamlFault:
-        if key not in lines:
+    def _bad_key(self, key: str, places: dict[str, Spot], mark: Any) -> YamlFault:
+        if key not in places:
             return over(mark, "key_characters", self._limits.key_characters, "shorten the key")
-        first = lines[key]
-        return DuplicateKey(shown(key), first[0] if isinstance(first, tuple) else first, mark)
+        return DuplicateKey(shown(key), line_of(places[key]), mark)
 
     def _too_many(self, event: Any) -> YamlFault:
         mark = _mark(event)
@@ -265,10 +254,15 @@ class Composer:
         return over(mark, "nodes", self._limits.nodes, "split the document")
 
 
-class _LineOnly(NamedTuple):
+class _Mark(NamedTuple):
     line: int
-    column: int | None
+    column: int
+
+    @classmethod
+    def of(cls, spot: Spot) -> _Mark:
+        at = spot[0] if isinstance(spot, tuple) else spot
+        return cls(at >> COLUMN_BITS, at & ((1 << COLUMN_BITS) - 1))
 
 
 def _mark(event: Event | None) -> Any:
-    return event.start_mark if event else _LineOnly(0, None)
+    return event.start_mark if event else _Mark(0, 0)

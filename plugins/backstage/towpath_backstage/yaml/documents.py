@@ -1,13 +1,15 @@
 """The documents of a YAML file, each on its own: a bad one takes no other with it.
 
-A file is read as one stream. Where that fails, what is left is cut at the lines that separate
-documents, and each piece is read alone, repaired where JavaScript's reader would take it.
+A file is cut at the lines that separate documents, which nothing in a document can look like.
+Each piece is read alone: line by line where it is plainly written, by the composer where not,
+repaired where JavaScript's reader would take it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from yaml.error import MarkedYAMLError, YAMLError
@@ -15,7 +17,15 @@ from yaml.error import MarkedYAMLError, YAMLError
 from towpath_backstage.yaml.composer import Composed, Composer
 from towpath_backstage.yaml.events import open_events
 from towpath_backstage.yaml.limits import DuplicateKey, Usage, YamlFault, YamlLimits
-from towpath_backstage.yaml.lines import PointerLines, Spot, renamed
+from towpath_backstage.yaml.lines import (
+    PointerColumns,
+    PointerLines,
+    Positions,
+    Spot,
+    line_of,
+    renamed,
+)
+from towpath_backstage.yaml.plain import Plain, plain_document
 from towpath_backstage.yaml.repair import repaired
 from towpath_backstage.yaml.specials import set_aside
 from towpath_backstage.yaml.trees import collections, pointer_of, rebuilt
@@ -25,10 +35,12 @@ from towpath_core.errors import Place, Problem
 __all__ = ("parse_documents",)
 
 _SEPARATOR = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_EMPTY = re.compile(r"(?:\s++|[%#][^\n]*+|\.\.\.(?=\s|\Z))*+")
 _NUL_ESCAPE = re.compile(r"\\(?:0|x00|u0000|U00000000)")
 _REPAIRS = 50
 _REPAIRED_CHARACTERS = 4_000_000
 _MAX_DIRECTIVES = 100
+_PLAIN_CHARACTERS = 2_000_000
 
 
 def parse_documents(
@@ -77,66 +89,61 @@ class _File:
         self, text: str, content: bytes, file: str, limits: YamlLimits, pure: bool
     ) -> None:
         self._text, self._hidden = set_aside(text, content)
-        self._source = self._text if self._hidden else content
         self._has_nul = ("\\" in text and bool(_NUL_ESCAPE.search(text))) or "\0" in text
         self._file = file
         self._limits = limits
         self._usage = Usage(limits)
         self._pure = pure
-        self._count = 0
+        self._stopped = False
 
     def documents(self) -> Iterator[Document]:
-        composer = self._composer(self._source)
-        good: list[Composed] = []
-        start: int | None = None
-        fault: YamlFault | None = None
-        try:
-            while (found := composer.read()) is not None:
-                self._count_one(composer.start)
-                good.append(found)
-        except (YamlFault, YAMLError) as error:
-            fault = error if isinstance(error, YamlFault) else None
-            good += [composer.held] if composer.held else []
-            at = composer.start if composer.inside else _line_of(error)
-            start = max((line for line, _ in _pieces(self._text, until=at)), default=0)
-        yield from (
-            self._document(*one, 0)
-            for one in good
-            if one.value is not None and (start is None or one.start < start)
-        )
-        if fault is not None:
-            yield _bad(fault, self._file, 0)
-            start = None if fault.last else fault.line + 1
-        if start is not None:
-            yield from self._apart(start)
-
-    def _apart(self, start: int) -> Iterator[Document]:
-        """Read every piece that begins at a line or after it, each on its own."""
-        self._count = 0
-        for line, piece in _pieces(self._text):
-            try:
-                self._count_one(0)
-                if line < start or _is_empty(piece):
-                    continue
-                for found in self._piece(piece):
-                    if found.value is not None:
-                        yield self._document(*found, line)
-            except YamlFault as fault:
-                yield _bad(fault, self._file, line)
-                if fault.last:
+        count = 0
+        for number, (line, begin, end) in enumerate(_pieces(self._text)):
+            plain = self._plain(begin, end)
+            marked = self._text.startswith("---", begin)
+            if plain is None:
+                counts = marked or not _is_empty(self._text[begin:end])
+            else:
+                counts = marked or plain.value is not None
+            count += counts
+            if count > self._limits.documents or number > 2 * self._limits.documents:
+                yield _bad(_too_many(self._limits), self._file, line)
+                return
+            if plain is None and counts:
+                yield from self._composed(self._text[begin:end], line)
+                if self._stopped:
                     return
-            except YAMLError as error:
-                yield _bad(_syntax_fault(error, piece), self._file, line)
+            elif plain is not None and plain.value is not None:
+                spots = partial(_spots, self._text[begin:end], self._limits, self._hidden)
+                positions = Positions(spots, line)
+                yield self._document(plain.value, positions, line + plain.line + 1)
 
-    def _piece(self, text: str) -> list[Composed]:
+    def _plain(self, begin: int, end: int) -> Plain | None:
+        if self._pure or end - begin > _PLAIN_CHARACTERS:
+            return None
+        found = plain_document(self._text, begin, end, self._limits)
+        if found is None or found.nodes > min(self._limits.nodes, self._usage.nodes):
+            return None
+        self._usage.nodes -= found.nodes
+        return found
+
+    def _composed(self, piece: str, line: int) -> Iterator[Document]:
+        try:
+            for value, spot in self._repaired(piece):
+                if value is not None:
+                    positions = Positions(_shown_spots(spot, self._hidden), line)
+                    yield self._document(value, positions, line_of(spot) + line + 1)
+        except YamlFault as fault:
+            self._stopped = fault.last
+            yield _bad(fault, self._file, line)
+        except YAMLError as error:
+            yield _bad(_syntax_fault(error, piece), self._file, line)
+
+    def _repaired(self, text: str) -> list[Composed]:
         room = _REPAIRED_CHARACTERS
         for _ in range(_REPAIRS):
-            composer = self._composer(text)
-            found: list[Composed] = []
             try:
-                while (one := composer.read()) is not None:
-                    found.append(one)
-                return found
+                return _compose(text, self._limits, self._usage, pure=self._pure)
             except MarkedYAMLError as error:
                 room -= len(text)
                 better = repaired(text, error) if room > 0 else None
@@ -145,27 +152,35 @@ class _File:
                 text = better
         raise YamlFault("yaml-syntax", "too many tabs stand where spaces belong", 0)
 
-    def _composer(self, source: str | bytes) -> Composer:
-        return Composer(open_events(source, pure=self._pure), self._limits, self._usage)
-
-    def _count_one(self, line: int) -> None:
-        self._count += 1
-        if self._count > self._limits.documents:
-            why = "the file has more documents than the budget `documents` of"
-            message = f"{why} {self._limits.documents:,}; split it"
-            raise YamlFault("yaml-limit", message, line, last=True)
-
-    def _document(self, value: Any, spot: Spot, start: int, offset: int) -> Document:
+    def _document(self, value: Any, positions: Positions, start: int) -> Document:
         hidden = self._hidden
         if hidden:
             value = rebuilt(value, lambda text: text.translate(hidden))
-            spot = renamed(spot, lambda text: text.translate(hidden))
-        lines = PointerLines(spot, offset + 1)
+        lines = PointerLines(positions)
         if self._has_nul and (found := _first_nul(value)) is not None:
             why = "a NUL character stands here, and nothing can store one"
-            at = lines.get(found, start + offset + 1)
+            at = lines.get(found, start)
             return _bad(YamlFault("yaml-character", why, at - 1), self._file, 0)
-        return Document(value, lines[""], (), lines)
+        return Document(value, start, (), lines, PointerColumns(positions))
+
+
+def _compose(text: str, limits: YamlLimits, usage: Usage, *, pure: bool = False) -> list[Composed]:
+    """All documents of a text, none of which is given if what follows it is wrong."""
+    composer = Composer(open_events(text, pure=pure), limits, usage)
+    found: list[Composed] = []
+    while (one := composer.read()) is not None:
+        found.append(one)
+    return found
+
+
+def _spots(text: str, limits: YamlLimits, hidden: Mapping[int, str]) -> Spot:
+    """The places in a document that was read plainly."""
+    (found,) = _compose(text, limits, Usage(limits))
+    return _shown_spots(found.spot, hidden)
+
+
+def _shown_spots(spot: Spot, hidden: Mapping[int, str]) -> Spot:
+    return renamed(spot, lambda text: text.translate(hidden)) if hidden else spot
 
 
 def _first_nul(root: Any) -> str | None:
@@ -180,35 +195,29 @@ def _first_nul(root: Any) -> str | None:
     return None
 
 
-def _pieces(text: str, until: int | None = None) -> Iterator[tuple[int, str]]:
-    """Cut a text at its document separators: the line each piece begins in, and the piece."""
+def _pieces(text: str) -> Iterator[tuple[int, int, int]]:
+    """Cut a text at its document separators: the line each piece begins in, and its ends."""
     line = begin = 0
     for mark in _SEPARATOR.finditer(text):
-        after = text.find("\n", mark.end()) + 1 or len(text)
-        end = mark.start() if mark[0] == "---" else after
+        end = mark.start()
+        if text[end] == ".":
+            end = text.find("\n", end) + 1 or len(text)
         if end > begin:
-            yield line, text[begin:end]
+            yield line, begin, end
         line += text.count("\n", begin, end)
         begin = end
-        if until is not None and line > until:
-            return
     if begin < len(text):
-        yield line, text[begin:]
+        yield line, begin, len(text)
 
 
 def _is_empty(piece: str) -> bool:
     """Whether a piece holds no document: directives, comments, blank lines, an end mark."""
-    if piece.startswith("---"):
-        return False
-    lines = map(str.strip, piece.splitlines())
-    return all(not line or line[0] in "%#" or line == "..." for line in lines)
+    return not piece.startswith("---") and _EMPTY.fullmatch(piece) is not None
 
 
-def _line_of(error: YamlFault | YAMLError) -> int:
-    if isinstance(error, YamlFault):
-        return error.line
-    mark = getattr(error, "problem_mark", None)
-    return mark.line if mark else 0
+def _too_many(limits: YamlLimits) -> YamlFault:
+    why = "the file has more documents than the budget `documents` of"
+    return YamlFault("yaml-limit", f"{why} {limits.documents:,}; split it", 0, last=True)
 
 
 _PLAIN_WORDS = {

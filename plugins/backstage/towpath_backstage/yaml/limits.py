@@ -24,6 +24,8 @@ class YamlLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         alias_nodes: nodes that aliases add to a document; every 100 characters of a text that
             is repeated count as one more.
         file_alias_nodes: the same for all documents of a file.
+        anchors: anchors in a document.
+        collection_keys: keys of a document that are collections.
         digits: characters of a number.
         key_characters: length of a key, written out as text where it is a collection.
     """
@@ -35,6 +37,8 @@ class YamlLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     file_nodes: Budget = 1_000_000
     alias_nodes: Budget = 10_000
     file_alias_nodes: Budget = 100_000
+    anchors: Budget = 1_000
+    collection_keys: Budget = 1_000
     digits: Budget = 100
     key_characters: Budget = 1024
 

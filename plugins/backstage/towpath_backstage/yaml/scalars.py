@@ -16,6 +16,7 @@ from towpath_backstage.yaml.limits import YamlFault, YamlLimits, fault_at
 __all__ = (
     "CORE_TAG",
     "TYPED_STARTS",
+    "WORDS",
     "Scalar",
     "key_text",
     "shown",
@@ -37,11 +38,13 @@ _TAG_TYPES: dict[str, tuple[type, ...]] = {
     f"{CORE_TAG}bool": (bool,),
     f"{CORE_TAG}null": (type(None),),
 }
-_WORDS: dict[str, bool | None] = {
+WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
 }
+"""Plain scalars that are no text and no number."""
+
 _WORD_STARTS = frozenset("~nNtTfF")
 _NUMBER = re.compile(
     r"(?P<int>[-+]?[0-9]++)"
@@ -66,7 +69,7 @@ def typed(text: str, mark: object, limits: YamlLimits) -> Scalar:
         YamlFault: a number that JSON has no way to write, or one of too many digits.
     """
     if not text or text[0] in _WORD_STARTS:
-        return _WORDS.get(text, text)
+        return WORDS.get(text, text)
     found = _NUMBER.fullmatch(text)
     if found is None:
         return text
@@ -165,7 +168,7 @@ def _sequence_parts(items: list[object]) -> list[tuple[bool, object]]:
 
 def _scalar_text(value: object) -> str:
     if isinstance(value, str):
-        plain = value not in _WORDS and not _NUMBER.fullmatch(value)
+        plain = value not in WORDS and not _NUMBER.fullmatch(value)
         good = plain and _PLAIN_IN_FLOW.fullmatch(value)
         return value if good else json.dumps(value, ensure_ascii=False)
     if isinstance(value, float):

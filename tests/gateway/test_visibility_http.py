@@ -1,0 +1,139 @@
+"""What a policy hides is hidden from every read alike, however it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from towpath_core import hookimpl
+from towpath_core.identity import Principal
+from towpath_core.plugins import PluginConfig, PluginHost
+from towpath_core.policy import Allow, Conditional, Not, Rule
+from towpath_engine.platform import assemble
+from towpath_engine.secrets import Sealer
+from towpath_engine.settings import EngineSettings
+from towpath_engine.store.database import Database
+from towpath_engine.store.migrate import migrate
+from towpath_gateway.app import create_app
+from towpath_gateway.serve import free_port, listening
+
+pytestmark = pytest.mark.anyio
+
+READER = Principal(
+    issuer="towpath",
+    subject="reader",
+    kind="user",
+    entity_ref="user:default/reader",
+    scopes=frozenset({"platform:admin"}),
+)
+FILE = """\
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata:
+  name: shown
+  tags: [java]
+spec: {type: service, lifecycle: production, owner: team-a}
+---
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata:
+  name: hidden
+  title: A canary nobody may see
+  tags: [secret-tag]
+spec: {type: vault, lifecycle: production, owner: team-b}
+"""
+
+
+class Veil:
+    name = "veil"
+
+    def decide(self, request):
+        if request.action == "catalog:read":
+            return Conditional(Not(Rule("metadata.name", ("hidden",))))
+        return Allow()
+
+
+class VeilPlugin:
+    @hookimpl
+    def towpath_policies(self):
+        return [Veil()]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def client(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    await asyncio.to_thread(migrate, database_url)
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    (folder / "all.yaml").write_text(FILE)
+    settings = EngineSettings(home=tmp_path, database_url=database_url)
+    config = PluginConfig(
+        only=("backstage",), settings={"backstage": {"roots": [str(folder)]}}, strict=True
+    )
+    host = PluginHost.load(config, extra={"veil": VeilPlugin()})
+    port = free_port("127.0.0.1", 0)
+    try:
+        async with (
+            Database(database_url, pool_size=5) as database,
+            assemble(settings, database, host, Sealer(bytes(32))) as platform,
+            listening(create_app(platform), "127.0.0.1", port, asyncio.Event()),
+        ):
+            report = await platform.catalog.register(READER, "file", str(folder / "all.yaml"))
+            assert not report.problems
+            token = (await platform.tokens.create(READER, "test", ["platform:admin"])).token
+            uid = platform.index.by_ref("component:default/hidden").uid
+            headers = {"authorization": f"Bearer {token}", "x-uid": uid}
+            url = f"http://127.0.0.1:{port}/api/catalog"
+            async with httpx.AsyncClient(base_url=url, headers=headers) as found:
+                yield found
+    finally:
+        host.close()
+
+
+async def test_no_read_tells_of_what_is_hidden(client):
+    uid = client.headers["x-uid"]
+    reads = [
+        client.get("/entities"),
+        client.get("/entities", params={"filter": "metadata.name=hidden"}),
+        client.get("/entities", params={"order": "desc:metadata.title", "limit": 1}),
+        client.get("/entities/by-query"),
+        client.get("/entities/by-query", params={"orderField": "metadata.title,asc"}),
+        client.get(
+            "/entities/by-query",
+            params={"fullTextFilterTerm": "canary", "fullTextFilterFields": "metadata.title"},
+        ),
+        client.post("/entities/by-query", json={"query": {"spec.type": "vault"}}),
+        client.post("/entities/by-refs", json={"entityRefs": ["component:default/hidden"]}),
+        client.post(
+            "/entities/by-refs",
+            json={"entityRefs": ["component:default/hidden"], "query": {"kind": "component"}},
+        ),
+        client.get("/entity-facets", params={"facet": ["spec.type", "metadata.tags"]}),
+        client.post("/entity-facets", json={"facets": ["metadata.title", "metadata.name"]}),
+        client.get(f"/entities/by-uid/{uid}"),
+        client.get("/entities/by-name/component/default/HIDDEN"),
+        client.get("/entities/by-name/component/default/hidden/ancestry"),
+    ]
+    for answer in await asyncio.gather(*reads):
+        assert answer.status_code in (200, 404), answer.url
+        for word in ("canary", "vault", "secret-tag", "hidden", uid):
+            if answer.status_code == 200 or word in ("canary", "vault", "secret-tag"):
+                assert word not in answer.text, answer.url
+
+
+async def test_what_is_shown_is_there_and_counted_without_the_hidden(client):
+    page = (await client.get("/entities/by-query", params={"filter": "kind=component"})).json()
+    assert page["totalItems"] == 1
+    assert [one["metadata"]["name"] for one in page["items"]] == ["shown"]
+    counts = (await client.get("/entity-facets", params={"facet": "kind"})).json()["facets"]
+    assert {"value": "Component", "count": 1} in counts["kind"]
+    none = await client.get("/entities/by-query", params={"filter": "metadata.name=hidden"})
+    assert none.json() == {"items": [], "totalItems": 0, "pageInfo": {}}
