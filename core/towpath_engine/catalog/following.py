@@ -17,7 +17,7 @@ from towpath_core.entities import Entity
 from towpath_core.errors import Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
 
-__all__ = ("Following", "Stop", "Trail", "follow", "stated_targets")
+__all__ = ("Following", "Stop", "follow")
 
 _SECONDS = 10.0
 _MOST_TARGETS = 10_000
@@ -25,35 +25,14 @@ _ELSEWHERE = re.compile(r"(git\+)?https?://", re.IGNORECASE)
 _HERE = re.compile(r"(git\+)?file:", re.IGNORECASE)
 
 
-class Trail:
-    """Where one reading of a location was led to: each place once, and not too many."""
-
-    def __init__(self, most: int = _MOST_TARGETS) -> None:
-        self.most = most
-        self._known: set[tuple[str, str]] = set()
-
-    @property
-    def full(self) -> bool:
-        """Whether no more places are taken."""
-        return len(self._known) >= self.most
-
-    def take(self, type: str, target: str) -> bool:
-        """Note a place; False where it was noted before."""
-        if (type, target) in self._known:
-            return False
-        self._known.add((type, target))
-        return True
-
-
 class Stop(msgspec.Struct, frozen=True):
-    """A place that is still to be read. The trail is that of the whole reading."""
+    """A place that is still to be read."""
 
     type: str
     target: str
     depth: int
     optional: bool = False
     stated_in: Place = Place()
-    trail: Trail = msgspec.field(default_factory=Trail)
 
 
 class Following(msgspec.Struct, frozen=True):
@@ -73,8 +52,8 @@ async def follow(
 ) -> Following:
     """The places that the locations among a file's entities lead to. Never raises.
 
-    A place that this reading was led to before is left out. One that cannot be followed becomes
-    a problem, and does not touch the others.
+    Each is given once, and the file itself is left out. A place that cannot be followed becomes a
+    problem, and does not touch the others; so does the first of too many.
 
     Args:
         host: calls the source.
@@ -90,8 +69,7 @@ async def follow(
     if stop.depth >= depth:
         text = f"locations nest deeper than {depth}"
         return Following([], [Problem("limit", text, stated[0].stated_in)])
-    stop.trail.take(stop.type, stop.target)
-    stop.trail.take(stop.type, file)
+    taken = {(stop.type, file)}
     joined = [one.target for one in stated if _is_joined(one, stop)]
     answers = iter(await _resolve(host, source, file, joined))
     following = Following()
@@ -100,11 +78,14 @@ async def follow(
         if isinstance(answer, Problem):
             problem = msgspec.structs.replace(answer, place=one.stated_in)
             following.problems.append(problem)
-        elif stop.trail.full:
-            text = f"the location leads to over {stop.trail.most:,} targets"
+        elif (one.type, answer) in taken:
+            continue
+        elif len(taken) > _MOST_TARGETS:
+            text = f"the file leads to over {_MOST_TARGETS:,} targets"
             following.problems.append(Problem("limit", text, one.stated_in))
             break
-        elif stop.trail.take(one.type, answer):
+        else:
+            taken.add((one.type, answer))
             following.stops.append(msgspec.structs.replace(one, target=answer))
     return following
 
@@ -152,13 +133,12 @@ def _stated(found: Iterable[tuple[Entity, Document]], stop: Stop, file: str) -> 
             continue
         type = str(entity.spec.get("type") or stop.type)
         optional = entity.spec.get("presence") == "optional"
-        for pointer, target in stated_targets(entity.spec):
+        for pointer, target in _targets(entity.spec):
             place = document.place(file, pointer)
-            yield Stop(type, target, stop.depth + 1, optional, place, stop.trail)
+            yield Stop(type, target, stop.depth + 1, optional, place)
 
 
-def stated_targets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The targets that the spec of a Location entity states, each after its JSON pointer."""
+def _targets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(spec.get("target"), str):
         yield "/spec/target", spec["target"]
     targets = spec.get("targets")
