@@ -18,14 +18,22 @@ from towpath_core.errors import Unavailable
 from towpath_core.plugins import PluginHost
 from towpath_engine.catalog.analysis import CatalogAnalysis
 from towpath_engine.catalog.ancestry import Ancestry
+from towpath_engine.catalog.applying import Sets
+from towpath_engine.catalog.changing import Changes
+from towpath_engine.catalog.declaring import Declarations
 from towpath_engine.catalog.feed import CHANNEL as CATALOG_CHANNEL
 from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
+from towpath_engine.catalog.file_watching import PLATFORM, CatalogWatch
+from towpath_engine.catalog.history import History
 from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.catalog.past import Past
+from towpath_engine.catalog.pruning import Pruner
 from towpath_engine.catalog.reading import LocationReader
+from towpath_engine.catalog.restoring import Restoring
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.service import CatalogService
 from towpath_engine.catalog.visibility import Sight
-from towpath_engine.catalog.watching import PLATFORM, CatalogWatch
+from towpath_engine.catalog.watching import ChangeHub
 from towpath_engine.egress.client import EgressClient
 from towpath_engine.egress.handing import hand_over
 from towpath_engine.policy import PolicyGate
@@ -94,6 +102,13 @@ class Platform:
         )
         self.ancestry = Ancestry(database, host, self.reader)
         self.analysis = CatalogAnalysis(database, host, self.reader, self.policy)
+        changes, kinds = Changes(database, feed, self.policy), self.reader.kinds
+        self.declarations = Declarations(database, kinds, changes)
+        self.sets = Sets(database, host, kinds, changes)
+        self.history = History(database)
+        self.past = Past(database)
+        self.restoring = Restoring(database, self.history, self.declarations)
+        self.hub = ChangeHub(database, index, feed)
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)
         self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
@@ -213,12 +228,20 @@ async def _assembled(
     feed = CatalogFeed(database, memory)
     platform = Platform(settings, database, host, sealer, memory, feed)
     await feed.load()
-    handlers = {CATALOG_CHANNEL: feed.on_notify, RUNS_CHANNEL: platform.runs.on_notify}
+
+    async def on_catalog(payload: str) -> None:
+        await feed.on_notify(payload)
+        await platform.hub.on_notify(payload)
+
+    handlers = {CATALOG_CHANNEL: on_catalog, RUNS_CHANNEL: platform.runs.on_notify}
     platform.listener = Listener(database.url, handlers)
+    pruning = asyncio.create_task(Pruner(database, settings.history_days).run())
     try:
         await platform.listener.start()
         yield platform
     finally:
+        pruning.cancel()
+        await asyncio.gather(pruning, return_exceptions=True)
         await platform.listener.stop()
 
 

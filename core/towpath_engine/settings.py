@@ -28,11 +28,13 @@ from towpath_core.errors import SettingsError
 from towpath_core.plugins import PluginConfig
 from towpath_engine.catalog.keeping import KEEPING_NAMES, Keeping, read_keeping
 from towpath_engine.catalog.rules import CatalogRule
-from towpath_engine.catalog.watch_settings import WatchSettings, read_watch
+from towpath_engine.catalog.watch_settings import WATCH_NAMES, WatchSettings, read_watch
 from towpath_engine.egress.settings import EgressSettings, read_egress
 from towpath_engine.store.database import driver_url
 
 __all__ = ("EngineSettings", "load_settings")
+
+_MOST_DAYS = 36_500
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         keeping: how careful the catalog is with what vanishes.
         egress: which other machines may be asked.
         watch: when locations are read again by themselves.
+        history_days: how long the catalog remembers what entities were.
     """
 
     home: Path
@@ -59,6 +62,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     keeping: Keeping = Keeping()
     egress: EgressSettings = EgressSettings()
     watch: WatchSettings = WatchSettings()
+    history_days: int = 365
 
     @property
     def embedded(self) -> bool:
@@ -89,8 +93,8 @@ def load_settings(
     table = _read(file, required=bool(env.get("TOWPATH_CONFIG")))
     _check_names(table, ("catalog", "egress", "plugins"), "", file)
     catalog = _table(table, "catalog", file)
-    known = ("roots", "rules", "watch", "refresh_seconds", *KEEPING_NAMES)
-    _check_names(catalog, known, "catalog.", file)
+    names = ("roots", "rules", "history_days", *KEEPING_NAMES, *WATCH_NAMES)
+    _check_names(catalog, names, "catalog.", file)
     written = env.get("TOWPATH_CATALOG_ROOTS")
     configured = written.split(os.pathsep) if written else catalog.get("roots", [])
     if not isinstance(configured, list) or not all(isinstance(r, str) for r in configured):
@@ -107,6 +111,7 @@ def load_settings(
         keeping=read_keeping(catalog),
         egress=read_egress(_table(table, "egress", file), env),
         watch=read_watch(catalog),
+        history_days=_days(catalog, file),
     )
 
 
@@ -119,6 +124,15 @@ def _rules(written: Any, file: Path) -> tuple[CatalogRule, ...]:
             next='Write rules = [{ allow = ["Component"], locations = ["url:https://*"], '
             'namespaces = ["team-a"] }].',
         ) from error
+
+
+def _days(catalog: Mapping[str, Any], file: Path) -> int:
+    days = catalog.get("history_days", 365)
+    if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= _MOST_DAYS:
+        raise SettingsError(
+            f"{file}: catalog.history_days must be a whole number, 1 to {_MOST_DAYS}."
+        )
+    return days
 
 
 def _database_url(env: Mapping[str, str]) -> str | None:

@@ -14,12 +14,14 @@ from towpath_sdk import AsyncPlatform, Platform
 PARTS = (
     "bindings",
     "entities",
+    "history",
     "locations",
     "offerings",
     "plans",
     "plugins",
     "resources",
     "runs",
+    "sets",
     "templates",
     "tokens",
 )

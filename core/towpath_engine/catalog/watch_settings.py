@@ -9,7 +9,7 @@ import msgspec
 
 from towpath_core.errors import SettingsError
 
-__all__ = ("WatchSettings", "read_watch")
+__all__ = ("WATCH_NAMES", "WatchSettings", "read_watch")
 
 _LEAST_SECONDS = 5.0
 
@@ -26,13 +26,16 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     refresh_seconds: float = 300.0
 
 
+WATCH_NAMES = WatchSettings.__struct_fields__
+
+
 def read_watch(catalog: Mapping[str, Any]) -> WatchSettings:
     """Read the settings out of the table `[catalog]`.
 
     Raises:
         SettingsError: one is wrong; says which.
     """
-    chosen = {name: catalog[name] for name in ("watch", "refresh_seconds") if name in catalog}
+    chosen = {name: catalog[name] for name in WATCH_NAMES if name in catalog}
     try:
         settings = msgspec.convert(chosen, WatchSettings)
     except msgspec.ValidationError as error:

@@ -1,240 +1,276 @@
-"""Reads registered locations again: at once where files change, else when they are due.
+"""Watching the catalog: a list to begin with, then every change, for any number of watchers.
 
-One process of all does it. Owns when; what a refresh is, and what it writes, is for the caller.
+One reader of the revisions serves all watchers of a process; a watcher asks the database only
+where it begins behind the others. Who takes too long is cut off with word to come again, so that
+memory stays bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import timedelta
-from uuid import UUID
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Literal
 
+import msgspec
 import structlog
-from sqlalchemy import func, or_, select
 
-from towpath_core.catalog import CatalogSource, WatchableSource
-from towpath_core.errors import TowpathError
-from towpath_core.identity import Principal
-from towpath_core.plugins import PluginHost
-from towpath_engine.catalog.reading import LocationReader
-from towpath_engine.catalog.refreshing import Refresh, Refreshes
-from towpath_engine.catalog.tables import LOCATIONS
-from towpath_engine.catalog.watch_plan import WatchPlan, plan_watching
-from towpath_engine.catalog.watch_settings import WatchSettings
+from towpath_core.errors import Gone, Unavailable
+from towpath_engine.catalog.changes import Change, effect, kept, read_changes
+from towpath_engine.catalog.feed import Follower
+from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.catalog.query import Filter, select
 from towpath_engine.store.database import Database
-from towpath_engine.store.leadership import lead
 
-__all__ = ("PLATFORM", "CatalogWatch")
+__all__ = ("ChangeHub", "HubLimits", "Watch", "WatchEvent")
 
 log = structlog.get_logger(__name__)
 
-PLATFORM = Principal(
-    issuer="towpath",
-    subject="platform",
-    kind="service",
-    entity_ref="user:default/towpath",
-    scopes=frozenset({"catalog:write"}),
-)
-"""Who reads locations again when nobody asked for it."""
-
-_LOCK = 0x70_77_70_09
-_LOOK_SECONDS = 0.2
-_BEAT_SECONDS = 10.0
-_CALL_SECONDS = 30.0
-_RETRY_SECONDS = 5.0
-_JITTER = 0.25
+_BATCH = 200
+_TURN = 64
 
 
-class CatalogWatch:
-    """Watches what can be watched, and reads the rest again when it is old.
+class HubLimits(msgspec.Struct, frozen=True):
+    """How far a watcher may be behind before it is cut off, in changes and in bytes."""
 
-    Args:
-        database: knows the locations.
-        host: calls the sources.
-        reader: knows which source reads a location.
-        settings: what is switched on.
-        refresh: reads one location again; what it raises is logged, and tried again later.
-        seq: number of the last change of the catalog that this process has seen.
+    changes: int = 4096
+    size: int = 32 * 1024 * 1024
+
+
+class WatchEvent(msgspec.Struct, frozen=True):
+    """What a watcher gets.
+
+    Attributes:
+        type: `put` and `delete` are of one entity; `bookmark` says up to where all is told;
+            `resume` is the last, for one who was too slow; `quiet` says nothing but that time
+            has passed.
+        seq: the number to go on after; None where the list is not told to its end.
+        change: of `put` and `delete`.
+        final: of `put` in the list to begin with.
     """
+
+    type: Literal["put", "delete", "bookmark", "resume", "quiet"]
+    seq: int | None
+    change: Change | None = None
+    final: bytes | None = None
+
+
+class _Queue:
+    """The changes that a watcher has not taken yet."""
+
+    def __init__(self, position: int, limits: HubLimits) -> None:
+        self.position = position
+        self.waiting: deque[Change] = deque()
+        self.lost = False
+        self._limits = limits
+        self._size = 0
+        self._bell = asyncio.Event()
+
+    def push(self, changes: list[Change]) -> None:
+        """Add changes, or give up when there are too many."""
+        if self.lost:
+            return
+        self.waiting.extend(changes)
+        self._size += sum(change.size for change in changes)
+        self.position = changes[-1].seq
+        if len(self.waiting) > self._limits.changes or self._size > self._limits.size:
+            self.waiting.clear()
+            self.lost = True
+        self._bell.set()
+
+    async def take(self, seconds: float) -> Change | None:
+        """The next change; None when there is none in time, or none will come any more."""
+        if not self.waiting and not self.lost:
+            self._bell.clear()
+            try:
+                await asyncio.wait_for(self._bell.wait(), max(seconds, 0))
+            except TimeoutError:
+                return None
+        if not self.waiting:
+            return None
+        change = self.waiting.popleft()
+        self._size -= change.size
+        return change
+
+
+class ChangeHub:
+    """Reads changes once, and hands them to all who watch."""
 
     def __init__(
         self,
         database: Database,
-        host: PluginHost,
-        reader: LocationReader,
-        settings: WatchSettings,
-        refresh: Refresh,
-        seq: Callable[[], int],
+        index: CatalogIndex,
+        feed: Follower,
+        limits: HubLimits | None = None,
     ) -> None:
+        self.index = index
         self._database = database
-        self._host = host
-        self._reader = reader
-        self._settings = settings
-        self._seq = seq
-        self._refreshes = Refreshes(refresh)
-        self._watched: dict[str, set[UUID]] = {}
+        self._feed = feed
+        self._limits = limits or HubLimits()
+        self._queues: set[_Queue] = set()
+        self._position = 0
+        self._lock = asyncio.Lock()
 
     @property
-    def watched(self) -> frozenset[UUID]:
-        """The locations whose files are watched by this process at the moment."""
-        return frozenset(one for ids in self._watched.values() for one in ids)
+    def watchers(self) -> int:
+        """How many watch now."""
+        return len(self._queues)
 
-    async def run(self) -> None:
-        """Be one of the processes that could do it, until cancelled."""
-        await lead(self._database.url, _LOCK, self._work)
-
-    async def _work(self) -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._refreshes.run())
-                if self._settings.watch:
-                    group.create_task(self._follow_plan())
-                if self._settings.refresh_seconds:
-                    group.create_task(self._keep_fresh())
-        finally:
-            self._watched.clear()
-
-    async def _follow_plan(self) -> None:
-        """Keep a watching task for each source, begun anew when its plan changes."""
-        plans: dict[str, WatchPlan] = {}
-        tasks: dict[str, asyncio.Task[None]] = {}
-        try:
-            while True:
-                seen, begun = self._seq(), time.monotonic()
-                try:
-                    latest = await plan_watching(self._database, self._host, self._reader)
-                except TowpathError as error:
-                    log.warning("watch.no_plan", error=str(error))
-                    await asyncio.sleep(_RETRY_SECONDS)
-                    continue
-                for name in sorted({*latest, *plans}):
-                    await self._replace(tasks, plans.get(name), latest.get(name))
-                plans = latest
-                # A large catalog that changes all the time must not be planned all the time.
-                await asyncio.sleep(max(_LOOK_SECONDS, 10 * (time.monotonic() - begun)))
-                await self._news(seen)
-        finally:
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
-
-    async def _news(self, seen: int) -> None:
-        """Return when the catalog has changed since a number was seen."""
-        while True:
-            if self._seq() != seen:
-                return
-            await asyncio.sleep(_LOOK_SECONDS)
-
-    async def _replace(
+    async def watch(
         self,
-        tasks: dict[str, asyncio.Task[None]],
-        before: WatchPlan | None,
-        plan: WatchPlan | None,
-    ) -> None:
-        """Watch by a new plan, and by the old one until the new has begun."""
-        if plan is not None and before is not None and plan.targets == before.targets:
-            return
-        some = plan or before
-        if some is None:
-            return
-        name = some.source.name
-        old = tasks.get(name)
-        if plan is not None:
-            begun = asyncio.Event()
-            known = before.locations if before is not None else set()
-            tasks[name] = asyncio.create_task(self._watch(plan, plan.locations - known, begun))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(begun.wait(), _RETRY_SECONDS)
-        elif old is not None:
-            del tasks[name]
-        if old is not None:
-            old.cancel()
-            await asyncio.gather(old, return_exceptions=True)
-
-    async def _watch(self, plan: WatchPlan, unseen: set[UUID], begun: asyncio.Event) -> None:
-        """Watch for one source until cancelled; a fault is logged, and tried again.
+        filter: Filter = (),
+        *,
+        after: int | None = None,
+        listed: bool = False,
+        beat_seconds: float = 15.0,
+    ) -> Watch:
+        """Prepare to watch.
 
         Args:
-            plan: what to watch.
-            unseen: locations that may have changed before anybody looked: they are read once.
-            begun: set when the watching has begun.
+            filter: which entities.
+            after: the number to go on after; None for what comes from now on.
+            listed: begin with all that there are; without effect where `after` is given.
+            beat_seconds: how often a silent watcher gets a bookmark or a sign of life.
+
+        Raises:
+            Gone: what comes after the number is not kept any more, or it never was one.
         """
-        name, locations = plan.source.name, plan.locations
-        while True:
-            stop = threading.Event()
-            try:
-                async for changed in self._changes(plan, stop):
-                    if not begun.is_set():
-                        self._watched[name] = locations
-                        self._refreshes.add(unseen)
-                        begun.set()
-                    found = (plan.targets.get(target, set()) for target in changed)
-                    self._refreshes.add({id for ids in found for id in ids})
-            except TowpathError as error:
-                log.warning("watch.failed", source=name, error=str(error))
-            finally:
-                stop.set()
-                if self._watched.get(name) is locations:
-                    del self._watched[name]
-            await asyncio.sleep(_RETRY_SECONDS)
-            unseen = locations
-            begun.clear()
+        if after is not None:
+            async with self._database.begin() as transaction:
+                pruned, newest = await kept(transaction)
+            if not pruned <= after <= newest:
+                which = "older than what is kept" if after < pruned else "not a number of this feed"
+                raise Gone(
+                    f"Watching cannot go on after {after}.",
+                    why=f"It is {which}.",
+                    next="Begin anew with a list: ?list=true, without Last-Event-ID.",
+                )
+        return Watch(self, filter, after, listed and after is None, beat_seconds)
 
-    async def _changes(
-        self, plan: WatchPlan, stop: threading.Event
-    ) -> AsyncIterator[frozenset[str]]:
-        targets = sorted(plan.targets)
+    async def on_notify(self, payload: str) -> None:
+        """React to a notification, or to a connection that stands again."""
+        try:
+            await self.pump()
+        except Unavailable:
+            log.warning("catalog.watch_waits")
 
-        def begin(source: CatalogSource) -> Iterator[frozenset[str]]:
-            if not isinstance(source, WatchableSource):
-                return iter(())
-            return iter(source.watch(targets, stop, seconds=_BEAT_SECONDS))
+    async def pump(self) -> None:
+        """Hand on all that is new."""
+        async with self._lock:
+            while self._queues and await self._step():
+                pass
 
-        answers = await self._host.call(plan.source, begin, seconds=_CALL_SECONDS)
+    async def join(self) -> _Queue:
+        """Begin to get changes; all up to the queue's position are older."""
+        async with self._lock:
+            if not self._queues:
+                async with self._database.begin() as transaction:
+                    _, self._position = await kept(transaction)
+            queue = _Queue(self._position, self._limits)
+            self._queues.add(queue)
+        return queue
 
-        def following(_: CatalogSource) -> frozenset[str] | None:
-            return next(answers, None)
+    def leave(self, queue: _Queue) -> None:
+        """Get no more."""
+        self._queues.discard(queue)
 
-        while True:
-            changed = await self._host.call(
-                plan.source, following, seconds=_CALL_SECONDS, returns=(frozenset, type(None))
-            )
-            if changed is None:
+    async def between(self, after: int, upto: int) -> AsyncIterator[Change]:
+        """Changes that the others have seen already, for one who begins behind them."""
+        while after < upto:
+            async with self._database.begin() as transaction:
+                changes = await read_changes(
+                    transaction, self.index, after, upto=upto, limit=_BATCH
+                )
+            for change in changes:
+                yield change
+            if len(changes) < _BATCH:
                 return
-            yield changed
+            after = changes[-1].seq
 
-    async def _keep_fresh(self) -> None:
-        seconds = self._settings.refresh_seconds
-        while True:
-            try:
-                self._refreshes.add(await self._due())
-            except TowpathError as error:
-                log.warning("watch.due_unknown", error=str(error))
-            await asyncio.sleep(min(5.0, seconds / 10))
-
-    async def _due(self) -> set[UUID]:
-        """Locations that nobody watches and that were read too long ago.
-
-        Each has a share of its own of the time on top, so that they do not all come at once.
-        """
-        seconds, c = self._settings.refresh_seconds, LOCATIONS.c
-        age = func.clock_timestamp() - c.read_at
-        query = select(c.id, age.label("age")).where(
-            or_(c.read_at.is_(None), age > timedelta(seconds=seconds))
-        )
+    async def _step(self) -> bool:
+        # First the index: what is told of an entity must be what reads of it answer.
+        await self._feed.catch_up()
         async with self._database.begin() as transaction:
-            rows = (await transaction.execute(query)).all()
-        watched = self.watched
-        return {
-            row.id
-            for row in rows
-            if row.id not in watched
-            and (
-                row.age is None
-                or row.age.total_seconds() > seconds * (1 + _JITTER * (row.id.int % 1000) / 1000)
-            )
-        }
+            changes = await read_changes(transaction, self.index, self._position, limit=_BATCH)
+        if changes:
+            self._position = changes[-1].seq
+            for queue in self._queues:
+                queue.push(list(changes))
+        return len(changes) == _BATCH
+
+
+class Watch:
+    """One watcher, before and while it watches."""
+
+    def __init__(
+        self,
+        hub: ChangeHub,
+        filter: Filter,
+        after: int | None,
+        listed: bool,
+        beat_seconds: float,
+    ) -> None:
+        self._hub = hub
+        self._filter = filter
+        self._after = after
+        self._listed = listed
+        self._beat = beat_seconds
+
+    async def events(self) -> AsyncIterator[WatchEvent]:
+        """Yield events for ever; ends after `resume`, and when the caller closes it.
+
+        Every change comes once and in order. What the list holds is not told again.
+        """
+        queue = await self._hub.join()
+        joined = queue.position
+        try:
+            last = joined if self._after is None else self._after
+            if self._listed:
+                last = self._hub.index.seq
+                for final in self._list():
+                    yield WatchEvent("put", None, final=final)
+                yield WatchEvent("bookmark", last)
+            async for change in self._hub.between(last, joined):
+                last = change.seq
+                if (event := self._event(change)) is not None:
+                    yield event
+            async for event in self._live(queue, last):
+                yield event
+        finally:
+            self._hub.leave(queue)
+
+    async def _live(self, queue: _Queue, last: int) -> AsyncIterator[WatchEvent]:
+        clock = asyncio.get_running_loop().time
+        told, silent = last, clock()
+        turn = 0
+        while True:
+            change = await queue.take(silent + self._beat - clock())
+            event = None
+            if change is not None and change.seq > last:
+                last = change.seq
+                event = self._event(change)
+            elif change is None and queue.lost:
+                yield WatchEvent("resume", last)
+                return
+            elif change is None:
+                last = max(last, queue.position)
+            if event is None and clock() - silent >= self._beat:
+                event = WatchEvent("bookmark" if last > told else "quiet", last)
+            if event is not None:
+                told, silent = last, clock()
+                yield event
+            elif (turn := turn + 1) % _TURN == 0:
+                await asyncio.sleep(0)  # what is not for this one must not keep others waiting
+
+    def _event(self, change: Change) -> WatchEvent | None:
+        match effect(change, self._filter):
+            case "put":
+                return WatchEvent("put", change.seq, change)
+            case "delete":
+                return WatchEvent("delete", change.seq, change)
+        return None
+
+    def _list(self) -> list[bytes]:
+        """All that pass now, by the index; taken at once, so that it fits one number."""
+        index = self._hub.index
+        return [index.by_number(number).final for number in select(index, self._filter)]

@@ -13,10 +13,10 @@ from engine_kit import ADA, DictSource, Plugin, load_host, platform_of
 from sqlalchemy import select, text
 
 from towpath_core.errors import Conflict, SettingsError
+from towpath_engine.catalog.file_watching import PLATFORM, CatalogWatch
 from towpath_engine.catalog.refreshing import Refreshes
 from towpath_engine.catalog.tables import REVISIONS
 from towpath_engine.catalog.watch_settings import WatchSettings, read_watch
-from towpath_engine.catalog.watching import PLATFORM, CatalogWatch
 from towpath_engine.clock import new_id
 from towpath_engine.store.tables import AUDIT
 
