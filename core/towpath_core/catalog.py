@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,6 +22,9 @@ __all__ = (
     "PlaceholderFormat",
     "SourceFile",
     "TreeSource",
+    "WatchableSource",
+    "one_reading",
+    "reading_memo",
 )
 
 
@@ -91,6 +97,46 @@ class TreeSource(Protocol):
             LimitExceeded: there is more than `max_bytes` in all, or more than `max_files`.
         """
         ...
+
+
+@runtime_checkable
+class WatchableSource(Protocol):
+    """The power of a source to tell when files change, beside `CatalogSource`."""
+
+    def watch(
+        self, targets: Sequence[str], stop: threading.Event, *, seconds: float
+    ) -> Iterator[frozenset[str]]:
+        """Give those of `targets` behind which something changed, again and again.
+
+        Each is a target that `read` takes: a file, a folder, or one with globs, below which new
+        files count too. What nobody can watch is left out. The first answer comes when the
+        watching has begun; one comes at least every `seconds`, empty where nothing changed. Ends
+        soon after `stop` is set. To name a target without reason is harmless.
+        """
+        ...
+
+
+_memo: ContextVar[dict[object, Any] | None] = ContextVar("towpath_reading", default=None)
+
+
+@contextmanager
+def one_reading() -> Iterator[None]:
+    """Make the block one reading of a location, with all calls that are made from it.
+
+    Within one reading a source may answer every call from one state of its backend: one fetch of
+    a repository, however many of its files are read. A reading inside a reading is part of it.
+    """
+    token = _memo.set({}) if _memo.get() is None else None
+    try:
+        yield
+    finally:
+        if token is not None:
+            _memo.reset(token)
+
+
+def reading_memo() -> dict[object, Any] | None:
+    """Where a source keeps what holds for the reading under way; None outside of any."""
+    return _memo.get()
 
 
 class Document(msgspec.Struct, frozen=True):

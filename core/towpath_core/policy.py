@@ -91,7 +91,9 @@ class PolicyRequest(msgspec.Struct, frozen=True):
         principal: who asks.
         action: what is asked, as `field:verb`: `catalog:write`, `scaffold:run`, `provision:apply`.
         resource: what it is asked of: an entity reference, a template, an offering's name.
-        context: facts about the request; for `provision:*` the plan's parameters, checked already.
+        context: facts about the request; for `provision:*` the plan's parameters, checked already;
+            for `catalog:write` of an entity its `owner`, a canonical reference or None. A change of
+            owner is asked about twice, with the old one and with the new one.
     """
 
     principal: Principal

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -17,13 +18,24 @@ from towpath_core.errors import Unavailable
 from towpath_core.plugins import PluginHost
 from towpath_engine.catalog.analysis import CatalogAnalysis
 from towpath_engine.catalog.ancestry import Ancestry
+from towpath_engine.catalog.applying import Sets
+from towpath_engine.catalog.changing import Changes
+from towpath_engine.catalog.declaring import Declarations
 from towpath_engine.catalog.feed import CHANNEL as CATALOG_CHANNEL
 from towpath_engine.catalog.feed import CatalogFeed, Follower, NoIndex
+from towpath_engine.catalog.file_watching import PLATFORM, CatalogWatch
+from towpath_engine.catalog.history import History
 from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.catalog.past import Past
+from towpath_engine.catalog.pruning import Pruner
 from towpath_engine.catalog.reading import LocationReader
+from towpath_engine.catalog.restoring import Restoring
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.service import CatalogService
 from towpath_engine.catalog.visibility import Sight
+from towpath_engine.catalog.watching import ChangeHub
+from towpath_engine.egress.client import EgressClient
+from towpath_engine.egress.handing import hand_over
 from towpath_engine.policy import PolicyGate
 from towpath_engine.provisioning.bindings import BindingService
 from towpath_engine.provisioning.executors import Backends, provisioning_executors
@@ -90,6 +102,13 @@ class Platform:
         )
         self.ancestry = Ancestry(database, host, self.reader)
         self.analysis = CatalogAnalysis(database, host, self.reader, self.policy)
+        changes, kinds = Changes(database, feed, self.policy), self.reader.kinds
+        self.declarations = Declarations(database, kinds, changes)
+        self.sets = Sets(database, host, kinds, changes)
+        self.history = History(database)
+        self.past = Past(database)
+        self.restoring = Restoring(database, self.history, self.declarations)
+        self.hub = ChangeHub(database, index, feed)
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)
         self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
@@ -103,6 +122,21 @@ class Platform:
         executors = {"scaffold": scaffold, **provisioning_executors(backends)}
         return RunWorker(
             self.database, self.sealer, executors, concurrency=concurrency, times=times
+        )
+
+    def watch(self) -> CatalogWatch:
+        """What reads registered locations again by itself; needs the index."""
+
+        async def refresh(location_id: UUID) -> None:
+            await self.catalog.refresh(PLATFORM, location_id)
+
+        return CatalogWatch(
+            self.database,
+            self.host,
+            self.reader,
+            self.settings.watch,
+            refresh,
+            lambda: self.index.seq,
         )
 
     async def readiness(self) -> Readiness:
@@ -169,6 +203,24 @@ async def assemble(
         sealer: opens what was sealed before.
         index: keep the catalog in memory, and current.
     """
+    egress = EgressClient(settings.egress)
+    try:
+        await hand_over(host, egress)
+        async with _assembled(settings, database, host, sealer, index=index) as platform:
+            yield platform
+    finally:
+        egress.close()
+
+
+@asynccontextmanager
+async def _assembled(
+    settings: EngineSettings,
+    database: Database,
+    host: PluginHost,
+    sealer: Sealer,
+    *,
+    index: bool,
+) -> AsyncIterator[Platform]:
     memory = CatalogIndex()
     if not index:
         yield Platform(settings, database, host, sealer, memory, NoIndex())
@@ -176,12 +228,20 @@ async def assemble(
     feed = CatalogFeed(database, memory)
     platform = Platform(settings, database, host, sealer, memory, feed)
     await feed.load()
-    handlers = {CATALOG_CHANNEL: feed.on_notify, RUNS_CHANNEL: platform.runs.on_notify}
+
+    async def on_catalog(payload: str) -> None:
+        await feed.on_notify(payload)
+        await platform.hub.on_notify(payload)
+
+    handlers = {CATALOG_CHANNEL: on_catalog, RUNS_CHANNEL: platform.runs.on_notify}
     platform.listener = Listener(database.url, handlers)
+    pruning = asyncio.create_task(Pruner(database, settings.history_days).run())
     try:
         await platform.listener.start()
         yield platform
     finally:
+        pruning.cancel()
+        await asyncio.gather(pruning, return_exceptions=True)
         await platform.listener.stop()
 
 

@@ -7,8 +7,9 @@
     TOWPATH_CATALOG_ROOTS  folders that file locations are read from, separated as in PATH
     TOWPATH_PLUGINS        names of plugins to load, separated by commas; default all
 
-The file has tables `[catalog]`, `[plugins] disable`, and `[plugins.<name>]` with a plugin's
-own settings; anything else in it is refused, because it is a slip. The environment wins over it.
+The file has tables `[catalog]`, `[egress]`, `[plugins] disable`, and `[plugins.<name>]` with a
+plugin's own settings; anything else in it is refused, because it is a slip. The environment wins
+over it.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ from towpath_core.errors import SettingsError
 from towpath_core.plugins import PluginConfig
 from towpath_engine.catalog.keeping import KEEPING_NAMES, Keeping, read_keeping
 from towpath_engine.catalog.rules import CatalogRule
+from towpath_engine.catalog.watch_settings import WATCH_NAMES, WatchSettings, read_watch
+from towpath_engine.egress.settings import EgressSettings, read_egress
 from towpath_engine.store.database import driver_url
 
 __all__ = ("EngineSettings", "load_settings")
+
+_MOST_DAYS = 36_500
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +48,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         catalog_rules: which kinds may come from where; all from everywhere where there is none.
         plugins: which plugins, with their settings.
         keeping: how careful the catalog is with what vanishes.
+        egress: which other machines may be asked.
+        watch: when locations are read again by themselves.
+        history_days: how long the catalog remembers what entities were.
     """
 
     home: Path
@@ -52,6 +60,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     catalog_rules: tuple[CatalogRule, ...] = ()
     plugins: PluginConfig = PluginConfig()
     keeping: Keeping = Keeping()
+    egress: EgressSettings = EgressSettings()
+    watch: WatchSettings = WatchSettings()
+    history_days: int = 365
 
     @property
     def embedded(self) -> bool:
@@ -80,9 +91,10 @@ def load_settings(
     home = _home(env)
     file = Path(env.get("TOWPATH_CONFIG") or home / "towpath.toml")
     table = _read(file, required=bool(env.get("TOWPATH_CONFIG")))
-    _check_names(table, ("catalog", "plugins"), "", file)
+    _check_names(table, ("catalog", "egress", "plugins"), "", file)
     catalog = _table(table, "catalog", file)
-    _check_names(catalog, ("roots", "rules", *KEEPING_NAMES), "catalog.", file)
+    names = ("roots", "rules", "history_days", *KEEPING_NAMES, *WATCH_NAMES)
+    _check_names(catalog, names, "catalog.", file)
     written = env.get("TOWPATH_CATALOG_ROOTS")
     configured = written.split(os.pathsep) if written else catalog.get("roots", [])
     if not isinstance(configured, list) or not all(isinstance(r, str) for r in configured):
@@ -97,6 +109,9 @@ def load_settings(
         catalog_rules=_rules(catalog.get("rules", []), file),
         plugins=_plugins(table, file, env, home, resolved),
         keeping=read_keeping(catalog),
+        egress=read_egress(_table(table, "egress", file), env),
+        watch=read_watch(catalog),
+        history_days=_days(catalog, file),
     )
 
 
@@ -109,6 +124,15 @@ def _rules(written: Any, file: Path) -> tuple[CatalogRule, ...]:
             next='Write rules = [{ allow = ["Component"], locations = ["url:https://*"], '
             'namespaces = ["team-a"] }].',
         ) from error
+
+
+def _days(catalog: Mapping[str, Any], file: Path) -> int:
+    days = catalog.get("history_days", 365)
+    if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= _MOST_DAYS:
+        raise SettingsError(
+            f"{file}: catalog.history_days must be a whole number, 1 to {_MOST_DAYS}."
+        )
+    return days
 
 
 def _database_url(env: Mapping[str, str]) -> str | None:
@@ -177,7 +201,7 @@ def _plugins(
         raise SettingsError(f"{file}: plugins.disable must be a list of plugin names.")
     settings: dict[str, dict[str, Any]] = {
         "backstage": {"roots": [str(root) for root in roots]},
-        "git": {"root": str(home / "git")},
+        "git": {"root": str(home / "git"), "mirrors": str(home / "mirrors")},
     }
     for name in plugins:
         if name != "disable":

@@ -15,13 +15,17 @@ from towpath_gateway.auth.chain import Chain, TokenAuthenticator
 from towpath_gateway.auth.entry import Entry
 from towpath_gateway.catalog.analysis import AnalysisController
 from towpath_gateway.catalog.ancestry import AncestryController
+from towpath_gateway.catalog.declared import DeclaredController
 from towpath_gateway.catalog.document import CatalogDocumentController
 from towpath_gateway.catalog.entities import EntityController
+from towpath_gateway.catalog.history import HistoryController
 from towpath_gateway.catalog.keeping import LocationKeepingController
 from towpath_gateway.catalog.locations import LocationController
 from towpath_gateway.catalog.reasons import ReasonController
+from towpath_gateway.catalog.sets import SetController
 from towpath_gateway.catalog.short import ShortWay
 from towpath_gateway.catalog.v1 import CatalogV1Controller
+from towpath_gateway.catalog.watch import WatchController
 from towpath_gateway.gate import Gate
 from towpath_gateway.parameters import accept_queries
 from towpath_gateway.platform.routes import (
@@ -51,6 +55,10 @@ _CONTROLLERS = (
     CatalogV1Controller,
     LocationKeepingController,
     ReasonController,
+    DeclaredController,
+    SetController,
+    HistoryController,
+    WatchController,
     ScaffolderController,
     RunController,
     OfferingController,

@@ -58,7 +58,11 @@ PROBLEMS: dict[str, ProblemKind] = {
     "timeout": ProblemKind(408, "The request did not come in time", "InputError"),
     "conflict": ProblemKind(409, "Not in this state", "ConflictError"),
     "plan-stale": ProblemKind(409, "The plan is stale", "ConflictError"),
+    "vanishing": ProblemKind(409, "Too much would vanish", "ConflictError"),
     "gone": ProblemKind(410, "Gone", "NotFoundError"),
+    "precondition-failed": ProblemKind(
+        412, "It is not in the state that was seen", "ConflictError"
+    ),
     "too-large": ProblemKind(413, "The request is too large", "InputError"),
     "too-long": ProblemKind(414, "The address is too long", "InputError"),
     "media-type": ProblemKind(415, "Not a media type that is read here", "InputError"),

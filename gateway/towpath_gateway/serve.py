@@ -26,7 +26,7 @@ from towpath_gateway.app import Application, create_app
 from towpath_gateway.ask import Demo
 from towpath_gateway.signals import stop_signals, unless
 
-__all__ = ("DEMO_FOLDER", "demo_of", "free_port", "listening", "serve", "work")
+__all__ = ("DEMO_FOLDER", "demo_of", "free_port", "listening", "serve", "watching", "work")
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +83,7 @@ async def serve(settings: EngineSettings, host: str, port: int) -> None:
         if demo is not None:
             await load_demo(platform, demo)
         app = create_app(platform, demo=demo)
-        async with listening(app, host, port, stop.at_once) as serving:
+        async with watching(platform), listening(app, host, port, stop.at_once) as serving:
             announce(f"http://{'[' + host + ']' if ':' in host else host}:{port}")
             await unless(stop.asked, asyncio.shield(serving))
 
@@ -109,6 +109,17 @@ async def listening(
             app.close()
             server.stop()  # type: ignore[no-untyped-call]
             await unless(at_once, serving)
+
+
+@asynccontextmanager
+async def watching(platform: Platform) -> AsyncIterator[None]:
+    """Have registered locations read again by themselves as long as the block lasts."""
+    task = asyncio.create_task(platform.watch().run(), name="catalog-watch")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def load_demo(platform: Platform, demo: Demo) -> None:

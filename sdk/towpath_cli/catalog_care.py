@@ -95,13 +95,13 @@ def tombstones(session: Session, limit: Limit = None) -> None:
 
 @command(
     app,
-    "restore",
+    "undelete",
     examples=(
-        "towpath catalog restore component:default/shop",
-        "towpath catalog restore 019aaf3c-5f0b-7c55-b1c5-0f6ad1d8a3f7",
+        "towpath catalog undelete component:default/shop",
+        "towpath catalog undelete 019aaf3c-5f0b-7c55-b1c5-0f6ad1d8a3f7",
     ),
 )
-def restore(
+def undelete(
     session: Session,
     what: Annotated[str, typer.Argument(metavar="REF|UID", help="What was removed.")],
 ) -> None:

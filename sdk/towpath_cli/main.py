@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from towpath_cli import admin, catalog, catalog_care, create, demo, login, provision, runs
+from towpath_cli import (
+    admin,
+    catalog,
+    catalog_care,
+    create,
+    demo,
+    login,
+    past,
+    provision,
+    runs,
+    writing,
+)
 from towpath_cli.extensions import RootGroup
 from towpath_cli.failure import EXIT_CODES
 from towpath_cli.session import group, remember
@@ -43,6 +54,9 @@ def _assembled() -> typer.Typer:
     demo.register(root)
     return root
 
+
+_MORE = (writing, past)
+"""Modules whose commands are in the group `catalog`."""
 
 app = _assembled()
 

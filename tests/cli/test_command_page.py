@@ -70,6 +70,11 @@ def test_the_examples_run_one_after_the_other(
     shop = entity("Component", "shop", type="service", owner="canal")
     served.entities[ref_of(shop)] = shop
     (tmp_path / "boat.yaml").write_text("name: boat\nowner: canal\n")
+    (tmp_path / "entities").mkdir()
+    text = "apiVersion: backstage.io/v1alpha1\nkind: Component\n"
+    text += "metadata:\n  name: {}\nspec:\n  type: service\n"
+    (tmp_path / "shop.yaml").write_text(text.format("boathouse"))
+    (tmp_path / "entities" / "tolls.yaml").write_text(text.format("toll-gate"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("API_KEY", "s3cret")
     served.held = ["component:default/old-boat"]

@@ -10,6 +10,7 @@ HEAVY = {
     "alembic",
     "cryptography",
     "granian",
+    "httpcore",
     "httpx",
     "jinja2",
     "jsonschema_rs",
@@ -23,6 +24,7 @@ HEAVY = {
     "sqlmodel",
     "structlog",
     "typer",
+    "watchfiles",
     "yaml",
 }
 

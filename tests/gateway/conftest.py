@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from live import Live, running
+
+from towpath_engine.store.embedded import EmbeddedServer
+from towpath_engine.store.migrate import migrate
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +51,24 @@ def lives_on(live: Live) -> Iterator[None]:
         said = file.read()
     assert "request.unexpected" not in said
     assert "tow_pat_" not in said
+
+
+@pytest.fixture(scope="session")
+def migrated(pg_server: EmbeddedServer) -> Iterator[str]:
+    """The name of a database with our schema, which others are cloned from."""
+    name = f"template_{uuid.uuid4().hex}"
+    with psycopg.connect(pg_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+        migrate(pg_server.url(name))
+        yield name
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def migrated_url(pg_server: EmbeddedServer, migrated: str) -> Iterator[str]:
+    """A libpq URL of a database of the test's own that has our schema."""
+    name = f"g_{uuid.uuid4().hex}"
+    with psycopg.connect(pg_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated} STRATEGY file_copy")
+        yield pg_server.url(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

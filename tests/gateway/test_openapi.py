@@ -118,7 +118,7 @@ def test_examples_are_what_their_schemas_say(path: str, method: str, operation: 
 
 
 def test_streams_and_keys_are_described() -> None:
-    for identity in ("followRun", "followTask"):
+    for identity in ("followRun", "followTask", "watchEntities"):
         operation = OPERATIONS[identity][2]
         assert list(operation["responses"]["200"]["content"]) == ["text/event-stream"]
         assert {"$ref": "#/components/parameters/Last-Event-ID"} in operation["parameters"]
@@ -262,6 +262,62 @@ def test_what_the_catalog_keeps_answers_as_described(call: Call, files: Path) ->
     call("removeLocation", location_id=made["id"], params={"dryRun": "true"})
     call("removeLocation", location_id=made["id"])
     call("removeLocation", location_id=made["id"], status=404)
+
+
+def test_written_entities_answer_as_described(call: Call) -> None:
+    name = f"o-{uuid.uuid4().hex[:8]}"
+    at = {"kind": "component", "namespace": "default", "name": name}
+    spec = {"type": "service", "lifecycle": "production", "owner": "group:bookings"}
+    body = {
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+    call("putEntity", **at, json=body, status=201)
+    call("putEntity", **at, json={**body, "spec": {**spec, "lifecycle": "x"}}, status=200)
+    call("putEntity", **at, json=body, headers={"if-none-match": "*"}, status=412)
+    call("putEntity", **at, json={**body, "spec": {}}, status=400)
+    call("putEntity", **at, json={}, status=400)
+    call("readEntity", **at, status=200)
+    call("readEntity", **at, headers={"if-none-match": "*"}, status=304)
+    call("readEntity", **at, params={"as_of": "2001-01-01T00:00:00Z"}, status=404)
+    assert call("listPastEntities", params={"limit": 2})["items"]
+    revisions = call("listRevisions", **at)["items"]
+    assert revisions[0]["differences"]
+    seq = str(revisions[1]["seq"])
+    assert call("getRevision", **at, seq=seq)["entity"]["spec"] == spec
+    call("restoreRevision", **at, seq=seq, status=200)
+    call("removeEntity", **at, headers={"if-match": '"x"'}, status=412)
+    assert call("removeEntity", **at, status=200)["returns"] == []
+    call("removeEntity", **at, status=404)
+    call("restoreRevision", **at, seq=seq, status=201)
+    gate = {"kind": "component", "namespace": "default", "name": "gate-controller"}
+    entity = call("readEntity", **gate)
+    call("putEntity", **gate, json=entity, status=409)
+
+
+def test_sets_answer_as_described(call: Call) -> None:
+    name = f"o-{uuid.uuid4().hex[:8]}"
+    entity = {
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {"name": name},
+        "spec": {"type": "service", "lifecycle": "production", "owner": "group:bookings"},
+    }
+    body = {"entities": [entity]}
+    assert call("applySet", set_id=name, json=body, params={"dryRun": "true"})["added"]
+    call("applySet", set_id=name, json=body, status=200)
+    other = {"entities": [{**entity, "metadata": {"name": "gate-controller"}}]}
+    call("applySet", set_id=name, json=other, status=409)
+    plan = call("applySet", set_id=name, json=other, params={"dryRun": "true"})
+    assert plan["conflicts"] and plan["deleted"]
+    call("applySet", set_id=name, json={"entities": [5]}, status=400)
+    assert call("getSet", set_id=name)["entityRefs"]
+    assert call("listSets")["items"]
+    assert call("removeSet", set_id=name, status=200)["entityRefs"]
+    call("removeSet", set_id=name, status=404)
+    call("getSet", set_id=name, status=404)
 
 
 def test_a_template_answers_as_described(call: Call, api: httpx.Client) -> None:

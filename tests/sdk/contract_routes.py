@@ -165,14 +165,6 @@ def _(platform: Platform, request: Request) -> Answer:
     return Answer(200, {"facets": facets})
 
 
-@on("DELETE", "/api/catalog/entities/by-uid/{uid}")
-def _(platform: Platform, request: Request) -> Answer:
-    gone = [r for r, e in platform.entities.items() if e["metadata"]["uid"] == request.parts[0]]
-    for ref in gone:
-        del platform.entities[ref]
-    return Answer(204)
-
-
 @on("POST", "/api/catalog/refresh")
 def _(platform: Platform, request: Request) -> Answer:
     if request.body["entityRef"] not in platform.entities:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+import contract_writes
 from contract_routes import allowed, once
 from contract_state import (
     OFFERING,
@@ -64,14 +65,16 @@ class _Handler(BaseHTTPRequestHandler):
         with platform.lock:
             platform.requests.append(request)
         try:
-            if request.path.endswith("/stream"):
+            if request.path == contract_writes.WATCH:
+                self.watch(platform, request)
+            elif request.path.endswith("/stream"):
                 self.stream(platform, request)
             else:
                 self.answer(self.decide(platform, request))
         except (Dropped, BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_GET = do_POST = do_DELETE = handle_any
+    do_GET = do_POST = do_PUT = do_DELETE = handle_any
 
     def decide(self, platform: Platform, request: Request) -> Answer:
         with platform.lock:
@@ -108,6 +111,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def watch(self, platform: Platform, request: Request) -> None:
+        with platform.lock:
+            fault = self.fault(platform, request)
+            refused = allowed(request) or contract_writes.too_old(platform, request)
+        if refused or (fault and fault.answer):
+            return self.answer(refused or fault.answer)  # type: ignore[union-attr]
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream; charset=utf-8")
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        for count, text in enumerate(contract_writes.frames(platform, request)):
+            if fault and count >= fault.events:
+                raise Dropped
+            self.wfile.write(text.encode())
 
     def stream(self, platform: Platform, request: Request) -> None:
         with platform.lock:

@@ -181,6 +181,10 @@ class Platform:
         self.entities: dict[str, Json] = {}
         for one in sample():
             self.entities[ref_of(one)] = one
+        self.changed = threading.Condition(self.lock)
+        self.changes: list[Json] = []
+        self.sets: dict[str, list[str]] = {}
+        self.slow = False
         self.schema: Json = copy.deepcopy(SCHEMA)
         self.info: Json = {
             "name": "towpath",

@@ -1,11 +1,12 @@
 """Where the Location entities of a file lead to: their targets, made absolute by the source.
 
-Reads nothing. A target of another type than its file's is taken as it is written, but no file
-from elsewhere may name one of this machine.
+Reads nothing. An address of another machine is taken as it is written, whatever file it stands in;
+a path is the source's to join. No file from elsewhere may name one of this machine.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -16,20 +17,43 @@ from towpath_core.entities import Entity
 from towpath_core.errors import Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
 
-__all__ = ("Following", "Stop", "follow")
+__all__ = ("Following", "Stop", "Trail", "follow", "stated_targets")
 
 _SECONDS = 10.0
-_LOCAL = "file"
+_MOST_TARGETS = 10_000
+_ELSEWHERE = re.compile(r"(git\+)?https?://", re.IGNORECASE)
+_HERE = re.compile(r"(git\+)?file:", re.IGNORECASE)
+
+
+class Trail:
+    """Where one reading of a location was led to: each place once, and not too many."""
+
+    def __init__(self, most: int = _MOST_TARGETS) -> None:
+        self.most = most
+        self._known: set[tuple[str, str]] = set()
+
+    @property
+    def full(self) -> bool:
+        """Whether no more places are taken."""
+        return len(self._known) >= self.most
+
+    def take(self, type: str, target: str) -> bool:
+        """Note a place; False where it was noted before."""
+        if (type, target) in self._known:
+            return False
+        self._known.add((type, target))
+        return True
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """A place that is still to be read."""
+    """A place that is still to be read. The trail is that of the whole reading."""
 
     type: str
     target: str
     depth: int
     optional: bool = False
     stated_in: Place = Place()
+    trail: Trail = msgspec.field(default_factory=Trail)
 
 
 class Following(msgspec.Struct, frozen=True):
@@ -49,6 +73,9 @@ async def follow(
 ) -> Following:
     """The places that the locations among a file's entities lead to. Never raises.
 
+    A place that this reading was led to before is left out. One that cannot be followed becomes
+    a problem, and does not touch the others.
+
     Args:
         host: calls the source.
         source: of the file.
@@ -63,22 +90,35 @@ async def follow(
     if stop.depth >= depth:
         text = f"locations nest deeper than {depth}"
         return Following([], [Problem("limit", text, stated[0].stated_in)])
-    own = [one.target for one in stated if one.type == stop.type]
-    resolved = iter(await _resolve(host, source, file, own))
+    stop.trail.take(stop.type, stop.target)
+    stop.trail.take(stop.type, file)
+    joined = [one.target for one in stated if _is_joined(one, stop)]
+    answers = iter(await _resolve(host, source, file, joined))
     following = Following()
     for one in stated:
-        if one.type == stop.type:
-            answer = next(resolved)
-        elif one.type == _LOCAL:
-            answer = Problem("forbidden", f"a {stop.type} location cannot name files of this host")
-        else:
-            answer = one.target
-        if isinstance(answer, str):
-            following.stops.append(msgspec.structs.replace(one, target=answer))
-        else:
+        answer = next(answers) if _is_joined(one, stop) else _as_written(one, stop, file)
+        if isinstance(answer, Problem):
             problem = msgspec.structs.replace(answer, place=one.stated_in)
             following.problems.append(problem)
+        elif stop.trail.full:
+            text = f"the location leads to over {stop.trail.most:,} targets"
+            following.problems.append(Problem("limit", text, one.stated_in))
+            break
+        elif stop.trail.take(one.type, answer):
+            following.stops.append(msgspec.structs.replace(one, target=answer))
     return following
+
+
+def _is_joined(one: Stop, stop: Stop) -> bool:
+    """Whether a target is the source's to join to its file."""
+    return one.type == stop.type and not (one.type == "url" and _ELSEWHERE.match(one.target))
+
+
+def _as_written(one: Stop, stop: Stop, file: str) -> str | Problem:
+    local = one.type == "file" or _HERE.match(one.target)
+    if local and stop.type != "file" and not _HERE.match(file):
+        return Problem("forbidden", f"a {stop.type} location cannot name files of this host")
+    return one.target
 
 
 async def _resolve(
@@ -112,12 +152,13 @@ def _stated(found: Iterable[tuple[Entity, Document]], stop: Stop, file: str) -> 
             continue
         type = str(entity.spec.get("type") or stop.type)
         optional = entity.spec.get("presence") == "optional"
-        for pointer, target in _targets(entity.spec):
+        for pointer, target in stated_targets(entity.spec):
             place = document.place(file, pointer)
-            yield Stop(type, target, stop.depth + 1, optional, place)
+            yield Stop(type, target, stop.depth + 1, optional, place, stop.trail)
 
 
-def _targets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def stated_targets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The targets that the spec of a Location entity states, each after its JSON pointer."""
     if isinstance(spec.get("target"), str):
         yield "/spec/target", spec["target"]
     targets = spec.get("targets")

@@ -16,7 +16,14 @@ from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 
 from towpath_gateway.openapi import faults
-from towpath_gateway.openapi.operation import IDEMPOTENCY_KEY, LAST_EVENT_ID, OPERATION, Operation
+from towpath_gateway.openapi.operation import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    LAST_EVENT_ID,
+    OPERATION,
+    Operation,
+)
 from towpath_gateway.openapi.schemas import schemas_of
 from towpath_gateway.parameters import query_fields
 from towpath_gateway.problems import BackstageError, ProblemDetail, is_compatible
@@ -39,6 +46,16 @@ _HEADERS = {
         "request it is 422. Remembered for 24 hours.",
         {"type": "string", "minLength": 1, "maxLength": 255},
         "0b1f9a2e-6c0e-4a59-8f5e-3f3f2f1f0c11",
+    ),
+    IF_MATCH: (
+        "Write only where the thing has one of these tags, or is there at all: `*`.",
+        {"type": "string"},
+        '"0f6ad1d8a3f75d2a-5d2a3c8e9b7f4e1d"',
+    ),
+    IF_NONE_MATCH: (
+        "Write only where nothing is there: `*`. Of a read: answer 304 where it has this tag.",
+        {"type": "string"},
+        "*",
     ),
     LAST_EVENT_ID: (
         "The id of the last event that was seen; the stream goes on after it.",

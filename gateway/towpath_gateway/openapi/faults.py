@@ -21,7 +21,8 @@ __all__ = ("PROBLEM_TYPE", "components", "responses")
 PROBLEM_TYPE = "application/problem+json"
 
 _SHOWN = {400: "invalid", 401: "unauthenticated", 403: "forbidden", 404: "not-found",
-          408: "timeout", 409: "conflict", 410: "gone", 413: "too-large", 415: "media-type",
+          408: "timeout", 409: "conflict", 410: "gone", 412: "precondition-failed",
+          413: "too-large", 415: "media-type",
           422: "idempotency-mismatch", 502: "plugin-error", 503: "unavailable"}  # fmt: skip
 
 _SAYS = {
@@ -32,6 +33,7 @@ _SAYS = {
     "timeout": "The body did not come within 30 seconds.",
     "conflict": "It is there already.",
     "gone": "These credentials were shown already, or taken back.",
+    "precondition-failed": "component:default/payments is not what it was.",
     "too-large": "The body has more than 10485760 bytes.",
     "media-type": "A body of type 'text/plain' is not read here.",
     "idempotency-mismatch": "This Idempotency-Key was used for another request.",

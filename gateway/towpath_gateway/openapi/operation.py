@@ -11,12 +11,22 @@ from typing import Any
 
 import msgspec
 
-__all__ = ("IDEMPOTENCY_KEY", "LAST_EVENT_ID", "OPERATION", "Given", "Operation")
+__all__ = (
+    "IDEMPOTENCY_KEY",
+    "IF_MATCH",
+    "IF_NONE_MATCH",
+    "LAST_EVENT_ID",
+    "OPERATION",
+    "Given",
+    "Operation",
+)
 
 OPERATION = "operation"
 """The option of a handler that holds its `Operation`."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+IF_MATCH = "If-Match"
+IF_NONE_MATCH = "If-None-Match"
 LAST_EVENT_ID = "Last-Event-ID"
 
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENXIO, EPERM
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,8 @@ from typing import BinaryIO
 from urllib.parse import unquote
 
 from towpath_backstage.folder_tree import TreeLimits, copy_tree
-from towpath_backstage.globs import has_glob, is_plain_file, is_unicode, matches
+from towpath_backstage.globs import folders, has_glob, is_plain_file, is_unicode, matches
+from towpath_backstage.watching import Watched, changes
 from towpath_backstage.yaml import shown
 from towpath_core.catalog import SourceFile
 from towpath_core.errors import (
@@ -99,6 +101,39 @@ class FolderSource:
                 os.close(handle)
         except OSError as error:
             raise _refused(path, error) from None
+
+    def watch(
+        self, targets: Sequence[str], stop: threading.Event, *, seconds: float
+    ) -> Iterator[frozenset[str]]:
+        """Tell which targets changed; see `towpath_core.catalog.WatchableSource`.
+
+        Raises:
+            Unavailable: the system watches no more folders.
+        """
+
+        def look() -> list[Watched]:
+            found = [self._watched(target) for target in targets]
+            return [one for one in found if one is not None]
+
+        return changes(look, stop, seconds=seconds)
+
+    def _watched(self, target: str) -> Watched | None:
+        """What to look at for a target; None where it may not be read at all."""
+        try:
+            path = self._below_roots(_path_of(target))
+            real = os.path.realpath(path)
+            if not Path(real).exists() and has_glob(path):
+                fixed, pattern = _split_glob(path)
+                base = self._real(fixed)
+                below = folders(base, pattern, most=self._max_files)
+                return Watched(target, tuple(f"{base}/{one}".rstrip("/") for one in below))
+            if Path(real).is_dir():
+                return Watched(target, (self._real(path),))
+            beside = {self._real(str(Path(one).parent)) for one in (path, real)}
+        except TowpathError:
+            return None
+        names = frozenset(Path(one).name for one in (path, real))
+        return Watched(target, tuple(sorted(beside)), names)
 
     def resolve(self, base: str, relative: str) -> str:
         """Turn a target written in the file `base` into an absolute path. No I/O.

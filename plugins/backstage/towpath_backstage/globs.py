@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from towpath_core.errors import LimitExceeded
 
-__all__ = ("has_glob", "is_plain_file", "is_unicode", "matches")
+__all__ = ("folders", "has_glob", "is_plain_file", "is_unicode", "matches")
 
 _MAX_ENTRIES = 500_000
 _MAX_ANY_FOLDERS = 8
@@ -44,9 +44,57 @@ def matches(folder: str, pattern: tuple[str, ...], *, most: int) -> list[str]:
     Raises:
         LimitExceeded: more files match, there are too many names to look at, or more than 8
             parts are `**`.
+
+    A last part that is a name with `.yaml` also meets `.yml`, and the other way round, in folders
+    without the name that is written.
+    """
+    parts, twin = _parts(pattern), _twin(pattern)
+    found: list[str] = []
+    twins: list[str] = []
+    for inside, entry, before, after in _walk(folder, parts):
+        if len(parts) in after and is_plain_file(entry):
+            found.append(f"{inside}{entry.name}")
+        elif twin == entry.name and len(parts) - 1 in before and is_plain_file(entry):
+            twins.append(f"{inside}{entry.name}")
+        if len(found) + len(twins) > most:
+            raise LimitExceeded(f"The glob matches more than {most:,} files.")
+    known = {path.rpartition("/")[0] for path in found}
+    return sorted([*found, *(path for path in twins if path.rpartition("/")[0] not in known)])
+
+
+def folders(folder: str, pattern: tuple[str, ...], *, most: int) -> list[str]:
+    """Paths of the folders below a folder in which a file could fit a pattern, or a folder of one.
+
+    Relative to it, with the folder itself as an empty path; at most `most`, and no more are looked
+    for. The pattern is that of `matches`.
     """
     parts = _parts(pattern)
-    found: list[str] = []
+    found = [""]
+    for inside, entry, _, after in _walk(folder, parts):
+        if after - {len(parts)} and _is_plain_folder(entry):
+            found.append(f"{inside}{entry.name}")
+            if len(found) == most:
+                break
+    return found
+
+
+def _twin(pattern: tuple[str, ...]) -> str | None:
+    """The last name with `.yml` for `.yaml`, or the other way round, where it has no glob.
+
+    Whoever writes `*.yaml` means these alone; whoever writes `catalog-info.yaml` means the file
+    that a folder has.
+    """
+    last = pattern[-1]
+    for ending, other in ((".yaml", ".yml"), (".yml", ".yaml")):
+        if last.endswith(ending) and not has_glob(last):
+            return last.removesuffix(ending) + other
+    return None
+
+
+def _walk(
+    folder: str, parts: tuple[_Part, ...]
+) -> Iterator[tuple[str, os.DirEntry[str], frozenset[int], frozenset[int]]]:
+    """Every name that could matter: its folder, itself, the places before it and after it."""
     entries = 0
     todo = [("", _closure({0}, parts))]
     while todo:
@@ -56,16 +104,9 @@ def matches(folder: str, pattern: tuple[str, ...], *, most: int) -> list[str]:
             if entries > _MAX_ENTRIES:
                 raise LimitExceeded(f"The glob looks at more than {_MAX_ENTRIES:,} names.")
             after = _step(entry.name, places, parts)
-            if not after:
-                continue
-            path = f"{inside}{entry.name}"
-            if len(parts) in after and is_plain_file(entry):
-                found.append(path)
-                if len(found) > most:
-                    raise LimitExceeded(f"The glob matches more than {most:,} files.")
-            elif after != {len(parts)} and _is_plain_folder(entry):
-                todo.append((f"{path}/", after))
-    return sorted(found)
+            yield inside, entry, places, after
+            if after - {len(parts)} and _is_plain_folder(entry):
+                todo.append((f"{inside}{entry.name}/", after))
 
 
 def is_plain_file(entry: os.DirEntry[str]) -> bool:

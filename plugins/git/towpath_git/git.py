@@ -3,8 +3,9 @@
 Owns how: nothing of the machine's or of a repository's making may change what a command does.
 
 Commands are argument lists; operands that others chose come in through standard input, or where
-no option can stand. Hooks, filters, transports, submodules, prompts and the configuration of
-system and user are off. Knows nothing of what the commands are for.
+no option can stand. Hooks, filters, submodules, prompts and the configuration of system and user
+are off, and so are transports where no `Access` opens one. Knows nothing of what the commands are
+for.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import msgspec
 
 from towpath_core.errors import LimitExceeded, TowpathError, Unavailable
 
-__all__ = ("Git", "GitOutput", "masked")
+__all__ = ("Access", "Git", "GitOutput", "masked")
 
 _MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 _MAX_STDERR_BYTES = 16 * 1024
@@ -42,7 +43,7 @@ _CONFIG = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
-# What git is told besides PATH. No transport at all is allowed: the files are read in place.
+# What git is told besides PATH. No transport at all is allowed, where no `Access` says otherwise.
 _ENVIRONMENT: Mapping[str, str] = {
     "HOME": os.devnull,
     "XDG_CONFIG_HOME": os.devnull,
@@ -63,6 +64,40 @@ class GitOutput(msgspec.Struct, frozen=True):
 
     status: int
     output: bytes
+
+
+class Access(msgspec.Struct, frozen=True):
+    """One transport that a command may use, and how. Shows nothing in its repr.
+
+    Attributes:
+        protocol: `https` or `http`.
+        config: settings that everybody may see.
+        secrets: settings that only the environment of the process holds.
+        file_bytes: most bytes of one file that the command may write.
+    """
+
+    protocol: str
+    config: Mapping[str, str]
+    secrets: Mapping[str, str]
+    file_bytes: int
+
+    def __repr__(self) -> str:
+        """Name the protocol alone."""
+        return f"Access({self.protocol})"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What git is told about it."""
+        found = {"GIT_ALLOW_PROTOCOL": self.protocol, "GIT_CONFIG_COUNT": str(len(self.secrets))}
+        for number, (name, value) in enumerate(self.secrets.items()):
+            found[f"GIT_CONFIG_KEY_{number}"] = name
+            found[f"GIT_CONFIG_VALUE_{number}"] = value
+        return found
+
+
+# The kernel holds a command to the size of its files; git itself has no such limit for a fetch.
+_LIMITED = ("/bin/sh", "-c", 'ulimit -f "$1" && shift && exec "$@"', "sh")
+_BLOCK_BYTES = 512
 
 
 class Git:
@@ -90,6 +125,7 @@ class Git:
         work_tree: Path | None = None,
         given: bytes = b"",
         also_good: frozenset[int] = frozenset(),
+        access: Access | None = None,
     ) -> GitOutput:
         """Run a command to its end.
 
@@ -99,8 +135,9 @@ class Git:
             work_tree: its work tree, which is then the working directory too.
             given: what it reads from standard input.
             also_good: exit statuses besides 0 that mean no failure.
+            access: the transport that it may use; without, none.
         """
-        call = _Call(arguments, repository, work_tree, also_good)
+        call = _Call(arguments, repository, work_tree, also_good, access)
         with _stored(given) as stdin, self._running(call, stdin) as process:
             output = _bounded(_pipe(process.stdout))
         return GitOutput(process.returncode, output)
@@ -152,6 +189,7 @@ class _Call(msgspec.Struct, frozen=True):
     repository: Path | None = None
     work_tree: Path | None = None
     also_good: frozenset[int] = frozenset()
+    access: Access | None = None
 
     @property
     def name(self) -> str:
@@ -160,7 +198,11 @@ class _Call(msgspec.Struct, frozen=True):
     @property
     def command(self) -> list[str]:
         command = ["git", "--no-pager"]
-        for setting in _CONFIG:
+        if self.access is not None:
+            blocks = max(1, self.access.file_bytes // _BLOCK_BYTES)
+            command = [*_LIMITED, str(blocks), *command]
+        more = self.access.config.items() if self.access is not None else ()
+        for setting in (*_CONFIG, *(f"{name}={value}" for name, value in more)):
             command += ["-c", setting]
         if self.repository is not None:
             # The platform's own account may not be the one that made the repository.
@@ -174,6 +216,8 @@ def _start(
     call: _Call, stdin: IO[bytes] | int, stdout: int, stderr: IO[bytes]
 ) -> subprocess.Popen[bytes]:
     environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
+    if call.access is not None:
+        environment |= call.access.environment
     try:
         return subprocess.Popen(
             call.command,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import unquote
 
-__all__ = ("has_glob", "match_names")
+__all__ = ("has_glob", "match_names", "other_suffix")
 
 Pattern = TypeVar("Pattern")
 Item = TypeVar("Item")
@@ -20,6 +20,19 @@ Item = TypeVar("Item")
 def has_glob(name: str) -> bool:
     """Whether a name of a percent-encoded path is a pattern; `%2A` is an ordinary star."""
     return "*" in name
+
+
+def other_suffix(pattern: Sequence[str]) -> tuple[str, ...] | None:
+    """The pattern with `.yml` for `.yaml` or the other way round; None where it has neither.
+
+    Only for a last name without a star: whoever writes `*.yaml` means these alone, whoever writes
+    `catalog-info.yaml` means the file that a folder has.
+    """
+    *folders, last = pattern
+    for ending, other in ((".yaml", ".yml"), (".yml", ".yaml")):
+        if last.endswith(ending) and not has_glob(last):
+            return (*folders, last.removesuffix(ending) + other)
+    return None
 
 
 def match_names(pattern: Sequence[str], names: Sequence[str]) -> bool:

@@ -3,6 +3,8 @@
     [plugins.git]
     root = "/srv/git"                  publish:git makes repositories below it; they can be read
     roots = ["/srv/mirrors"]           more folders whose repositories can be read
+    mirrors = "/srv/mirrors"           where copies of other machines' repositories are kept
+    repository_bytes = 1073741824      most bytes of one fetch of such a repository
     timeout_seconds = 60               time that one git command may take
 
 Without `root` there is no `publish:git`. Owns the settings only; does no I/O.
@@ -19,6 +21,7 @@ from towpath_core.errors import SettingsError, StepFailed, Unavailable
 from towpath_core.hookspecs import Settings, hookimpl
 from towpath_core.scaffolding import Action
 from towpath_git.git import Git
+from towpath_git.mirrors import Mirrors
 from towpath_git.publish import PublishGit
 from towpath_git.source import GitSource
 
@@ -30,6 +33,8 @@ TOWPATH_SPEC = 1
 class _GitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: str | None = None
     roots: tuple[str, ...] = ()
+    mirrors: str | None = None
+    repository_bytes: int = 1024 * 1024 * 1024
     timeout_seconds: float = 60.0
 
 
@@ -39,7 +44,10 @@ def towpath_catalog_sources(settings: Settings) -> list[CatalogSource]:
     given = _read(settings)
     roots = [given.root, *given.roots] if given.root else given.roots
     git = Git(Unavailable, timeout_seconds=given.timeout_seconds)
-    return [GitSource([_folder(root) for root in roots if root is not None], git)]
+    mirrors = None
+    if given.mirrors is not None:
+        mirrors = Mirrors(_folder(given.mirrors), git, most_bytes=given.repository_bytes)
+    return [GitSource([_folder(root) for root in roots if root is not None], git, mirrors)]
 
 
 @hookimpl
@@ -59,10 +67,13 @@ def _read(settings: Settings) -> _GitSettings:
         raise SettingsError(
             "The settings of the plugin git are wrong.",
             why=str(error),
-            next="It takes root (a path), roots (a list of paths) and timeout_seconds.",
+            next="It takes root and mirrors (paths), roots (a list of paths), repository_bytes "
+            "and timeout_seconds.",
         ) from None
     if not 0 < given.timeout_seconds <= 3600:
         raise SettingsError("timeout_seconds of the plugin git must be between 0 and 3600.")
+    if not 0 < given.repository_bytes < 2**60:
+        raise SettingsError("repository_bytes of the plugin git must be greater than 0.")
     return given
 
 

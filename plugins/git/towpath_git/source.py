@@ -1,4 +1,4 @@
-"""Descriptor files and skeletons out of git repositories on this machine.
+"""Descriptor files and skeletons out of git repositories, of this machine and of others.
 
 Owns which repositories may be read and what a target means in one. Must not know how git is
 called, nor what the files say.
@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 import msgspec
 
 from towpath_core.catalog import SourceFile
+from towpath_core.egress import Egress, NoEgress
 from towpath_core.errors import Forbidden, LimitExceeded, NotFound
+from towpath_core.forges import forge_file
 from towpath_git.git import Git
-from towpath_git.globs import has_glob, match_names
+from towpath_git.globs import has_glob, match_names, other_suffix
+from towpath_git.mirrors import Mirrors
+from towpath_git.remote_targets import is_remote, join_remote, parse_remote
 from towpath_git.repository import Repository, TreeEntry
-from towpath_git.targets import SCHEMES, GitTarget, format_target, join_target, parse_target
+from towpath_git.targets import SCHEMES, format_target, parse_target
 from towpath_git.writing import write_file, write_tree
 
 __all__ = ("GitSource",)
@@ -31,21 +35,31 @@ _MAX_FILES = 10_000
 class GitSource:
     """Reads files of bare and other repositories at a branch, tag or commit; checks nothing out.
 
+    Those of other machines are copied, no more than their tips, and fetched again when these
+    moved; the page of a code host is read so where it has a glob.
+
     Args:
         roots: folders below which repositories may be read.
         git: how git is called; its errors must be `Unavailable`.
+        mirrors: the copies; without, no other machine's repository is read.
     """
 
     name = "git"
     types = frozenset({"url"})
 
-    def __init__(self, roots: Sequence[Path], git: Git) -> None:
+    def __init__(self, roots: Sequence[Path], git: Git, mirrors: Mirrors | None = None) -> None:
         self._roots = tuple(roots)
         self._git = git
+        self._mirrors = mirrors
+        self._egress: Egress = NoEgress()
+
+    def use_egress(self, egress: Egress) -> None:
+        """Take the way out."""
+        self._egress = egress
 
     def claims(self, type: str, target: str) -> bool:
-        """Whether it is the address of a repository; those of other machines are refused later."""
-        return type in self.types and target.startswith(SCHEMES)
+        """Whether it is the address of a repository; what may not be read is refused later."""
+        return type in self.types and (target.startswith(SCHEMES) or is_remote(target))
 
     def read(self, target: str, *, max_bytes: int) -> Iterable[SourceFile]:
         """Read the files a target names, ordered by target; `etag` is git's own hash.
@@ -56,10 +70,12 @@ class GitSource:
 
         Raises:
             NotFound: no such repository, branch or file.
-            Forbidden: the repository is not below a root, or the target names a link.
+            Forbidden: the repository is not below a root, its host is not allowed or wants a
+                token, or the target names a link.
             Invalid: the target cannot be read as an address.
-            Unavailable: git is not there, does not answer in time, or finds damage.
-            LimitExceeded: a file is larger than `max_bytes`, or a glob meets very many.
+            Unavailable: git or the host is not there, does not answer in time, or there is damage.
+            LimitExceeded: a file is larger than `max_bytes`, a glob meets very many, or the
+                repository is too large.
         """
         at = self._open(target)
         found = sorted(_find(at), key=lambda entry: at.target(entry.path))
@@ -79,7 +95,7 @@ class GitSource:
             Forbidden: it would leave the repository, or is an address of its own.
             Invalid: `base` is not an address.
         """
-        return join_target(base, relative)
+        return join_remote(base, relative)
 
     def read_tree(self, target: str, destination: Path, *, max_bytes: int, max_files: int) -> None:
         """Copy a folder, or one file, out of the repository.
@@ -120,6 +136,30 @@ class GitSource:
             write_tree(destination, entries, contents)
 
     def _open(self, target: str) -> _Opened:
+        elsewhere = is_remote(target) or forge_file(target) is not None
+        return self._open_remote(target) if elsewhere else self._open_local(target)
+
+    def _open_remote(self, target: str) -> _Opened:
+        address = parse_remote(target)
+        if self._mirrors is None:
+            raise Forbidden(
+                "Repositories of other machines are not allowed here.",
+                next="Set `mirrors` of the plugin git, the folder that copies are kept in.",
+            )
+        refs = self._mirrors.refs(self._egress, address.url)
+        found = refs.find([unquote(name) for name in address.rest])
+        if found is None:
+            raise _no_ref(address.name, address.rest)
+        folder = self._mirrors.hold(self._egress, address.url, found)
+        rest = address.rest[found.names :]
+
+        def name(path: str) -> str:
+            return address.target(found.shown, path)
+
+        repository = Repository(folder, self._git)
+        return _Opened(repository, address.name, found.shown, found.commit, rest, name)
+
+    def _open_local(self, target: str) -> _Opened:
         address = parse_target(target)
         folder = Path(os.path.realpath(address.repository))
         roots = [Path(os.path.realpath(root)) for root in self._roots]
@@ -135,27 +175,40 @@ class GitSource:
         repository = Repository(folder, self._git)
         found = repository.find_commit([unquote(name) for name in address.rest])
         if found is None:
-            shown = unquote("/".join(address.rest))[:200]
-            raise NotFound(f"No branch or tag of {address.repository.name} begins {shown!r}.")
+            raise _no_ref(address.repository.name, address.rest)
         commit, ref, count = found
-        return _Opened(repository, address, ref, commit, address.rest[count:])
+
+        def name(path: str) -> str:
+            return format_target(address.repository, ref, path)
+
+        rest = address.rest[count:]
+        return _Opened(repository, address.repository.name, ref, commit, rest, name)
 
 
 class _Opened(msgspec.Struct, frozen=True):
-    """A target whose repository and ref were found; `names` is the path, percent-encoded."""
+    """A target whose repository and ref were found.
+
+    Attributes:
+        title: the repository in a sentence.
+        names: the path, percent-encoded.
+        target: gives the target of a file by its path.
+    """
 
     repository: Repository
-    address: GitTarget
+    title: str
     ref: str
     commit: str
     names: tuple[str, ...]
-
-    def target(self, path: str) -> str:
-        return format_target(self.address.repository, self.ref, path)
+    target: Callable[[str], str]
 
     def missing(self) -> NotFound:
         path = unquote("/".join(self.names))[:200]
-        return NotFound(f"There is no {path!r} in {self.address.repository.name} at {self.ref}.")
+        return NotFound(f"There is no {path!r} in {self.title} at {self.ref}.")
+
+
+def _no_ref(title: str, rest: Sequence[str]) -> NotFound:
+    shown = unquote("/".join(rest))[:200]
+    return NotFound(f"No branch or tag of {title} begins {shown!r}.")
 
 
 def _find(at: _Opened) -> list[TreeEntry]:
@@ -179,11 +232,17 @@ def _matching(at: _Opened) -> list[TreeEntry]:
     tree = at.repository.find_folder(at.commit, names)
     entries = [] if tree is None else at.repository.entries(tree, recursive=True)
     pattern = at.names[len(fixed) :]
-    found = [
-        _below(names, entry)
-        for entry in entries
-        if entry.kind == "file" and _is_text(entry) and match_names(pattern, entry.path.split("/"))
-    ]
+    files = [entry for entry in entries if entry.kind == "file" and _is_text(entry)]
+    met = [entry for entry in files if match_names(pattern, entry.path.split("/"))]
+    if other := other_suffix(pattern):
+        known = {entry.path.rpartition("/")[0] for entry in met}
+        met += [
+            entry
+            for entry in files
+            if match_names(other, entry.path.split("/"))
+            and entry.path.rpartition("/")[0] not in known
+        ]
+    found = [_below(names, entry) for entry in met]
     if not found:
         raise at.missing()
     if len(found) > _MAX_FILES:

@@ -1,4 +1,4 @@
-"""Addresses of files in git repositories, as text.
+"""Addresses of files in git repositories of this machine, as text, and how all of ours join.
 
 `git+file:///srv/git/acme/shop.git/-/blob/main/docs/api.yaml`: a repository, a branch or tag, and
 a path, which may hold globs. `tree` may stand for `blob`. Does no I/O: where the name of a branch
@@ -14,12 +14,21 @@ import msgspec
 
 from towpath_core.errors import Forbidden, Invalid
 
-__all__ = ("SCHEMES", "GitTarget", "format_target", "join_target", "parse_target")
+__all__ = (
+    "SCHEMES",
+    "GitTarget",
+    "format_target",
+    "is_odd",
+    "join_target",
+    "parse_target",
+    "split",
+)
 
 SCHEMES = ("git+file:", "git+http:", "git+https:", "git+ssh:")
-"""Beginnings of the addresses that are ours to answer for; only the first is read."""
+"""Beginnings of the addresses that are ours to answer for; the last is not read."""
 
 _LOCAL = "git+file://"
+_READ = (_LOCAL, "git+https://", "git+http://")
 _MARKS = ("/-/blob/", "/-/tree/")
 _GLOB_SAFE = "*!$&'()+,;=:@~%"
 _MAX_LENGTH = 4096
@@ -47,13 +56,13 @@ def parse_target(target: str) -> GitTarget:
     if not target.startswith(_LOCAL):
         raise Forbidden(
             "Repositories of other machines are not allowed here.",
-            why="Only git+file addresses are read.",
-            next="Mirror the repository below the configured root.",
+            why="This is no git+file address.",
+            next="Register the repository with git+https.",
         )
-    repository, _, rest = _split(target)
+    repository, _, rest = split(target)
     host, _, path = repository.removeprefix(_LOCAL).partition("/")
     names = [name for name in rest.split("/") if name]
-    if any(_is_odd(name) for name in (*path.split("/"), *names[1:])) or names[0] == "..":
+    if any(is_odd(name) for name in (*path.split("/"), *names[1:])) or names[0] == "..":
         raise Forbidden("An address may not have '..' or an encoded '/' in it.")
     if host not in ("", "localhost") or "?" in target or "#" in target:
         raise _unreadable()
@@ -74,7 +83,7 @@ def join_target(base: str, relative: str) -> str:
     Raises:
         Forbidden: it is absolute or an address of its own, or would leave the repository.
     """
-    repository, mark, rest = _split(base)
+    repository, mark, rest = split(base)
     if ":" in relative.partition("/")[0] or relative.startswith("/"):
         raise Forbidden(
             f"{relative[:200]!r} leads out of the repository.",
@@ -83,7 +92,7 @@ def join_target(base: str, relative: str) -> str:
     ref, *path = [name for name in rest.split("/") if name]
     folder = path[:-1]
     for name in relative.split("/"):
-        if _is_odd(name):
+        if is_odd(name):
             if unquote(name) != "..":
                 raise Forbidden(f"{relative[:200]!r} has an encoded '/' in it.")
             if not folder:
@@ -94,14 +103,19 @@ def join_target(base: str, relative: str) -> str:
     return "/".join((f"{repository}{mark}{ref}", *folder))
 
 
-def _is_odd(name: str) -> bool:
+def is_odd(name: str) -> bool:
+    """Whether a name of a percent-encoded path is `..`, or hides a slash or a NUL."""
     decoded = unquote(name)
     return decoded == ".." or "/" in decoded or "\0" in decoded
 
 
-def _split(target: str) -> tuple[str, str, str]:
-    """An address as repository, mark and the rest; the first mark counts."""
-    if len(target) <= _MAX_LENGTH and target.startswith(_LOCAL):
+def split(target: str) -> tuple[str, str, str]:
+    """An address as repository, mark and the rest; the first mark counts.
+
+    Raises:
+        Invalid: it is not in the form above.
+    """
+    if len(target) <= _MAX_LENGTH and target.startswith(_READ):
         found = [(target.find(mark), mark) for mark in _MARKS if mark in target]
         for at, mark in sorted(found)[:1]:
             repository, rest = target[:at], target[at + len(mark) :]
@@ -113,5 +127,5 @@ def _split(target: str) -> tuple[str, str, str]:
 def _unreadable() -> Invalid:
     return Invalid(
         "This is not the address of a file in a git repository.",
-        next="Write git+file:///path/to/name.git/-/blob/<branch>/<path>.",
+        next="Write git+https://host/path/to/name.git/-/blob/<branch>/<path>, or git+file:///...",
     )

@@ -12,11 +12,13 @@ import httpx
 from towpath_sdk._agent import user_agent
 from towpath_sdk._async.connection import AsyncConnection
 from towpath_sdk._async.entities import AsyncEntities
+from towpath_sdk._async.history import AsyncHistory
 from towpath_sdk._async.locations import AsyncLocations
 from towpath_sdk._async.offerings import AsyncOfferings, AsyncPlans
 from towpath_sdk._async.reasons import AsyncConflicts, AsyncTombstones
 from towpath_sdk._async.resources import AsyncBindings, AsyncResources
 from towpath_sdk._async.runs import AsyncRuns
+from towpath_sdk._async.sets import AsyncSets
 from towpath_sdk._async.templates import AsyncTemplates
 from towpath_sdk._async.tokens import AsyncPlugins, AsyncTokens
 from towpath_sdk._logins import find_login
@@ -31,10 +33,11 @@ __all__ = ("AsyncPlatform",)
 class AsyncPlatform:
     """A Towpath platform. Use it in a `with` statement, or close it.
 
-    Its parts are named after what they hold: `entities`, `locations`, `tombstones`, `conflicts`,
-    `templates`, `runs`, `offerings`, `plans`, `resources`, `bindings`, `plugins` and `tokens`.
-    Calls that fail for a passing reason are tried again; those that change something carry an
-    idempotency key, the same in all attempts, so that none has its effect twice.
+    Its parts are named after what they hold: `entities`, `history`, `sets`, `locations`,
+    `tombstones`, `conflicts`, `templates`, `runs`, `offerings`, `plans`, `resources`, `bindings`,
+    `plugins` and `tokens`. Calls that fail for a passing reason are tried again; those that change
+    something carry an idempotency key, the same in all attempts, or may be repeated anyway, so
+    that none has its effect twice.
 
     Args:
         url: the address, such as `https://towpath.example.com`.
@@ -75,6 +78,8 @@ class AsyncPlatform:
         link = AsyncConnection(http, retries=retries, backoff=backoff)
         self._link = link
         self.entities = AsyncEntities(link)
+        self.history = AsyncHistory(link)
+        self.sets = AsyncSets(link)
         self.locations = AsyncLocations(link)
         self.tombstones = AsyncTombstones(link)
         self.conflicts = AsyncConflicts(link)

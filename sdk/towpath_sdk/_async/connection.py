@@ -49,13 +49,23 @@ class AsyncConnection:
             ApiError: the platform refused; the class says how.
             TransportFailed: no answer came in all attempts.
         """
+        response = await self.exchange(call)
+        return response.content if response is not None else b""
+
+    async def exchange(self, call: Call) -> httpx.Response | None:
+        """Send a call until it is answered, and return the answer; None for what is gone already.
+
+        Raises:
+            ApiError: the platform refused; the class says how.
+            TransportFailed: no answer came in all attempts.
+        """
         attempt = 0
         while True:
             try:
                 return await self._attempt(call)
             except PlatformError as failure:
                 if attempt and call.removes and isinstance(failure, NotFound):
-                    return b""
+                    return None
                 delay = self.delay(failure, attempt)
                 if delay is None:
                     raise
@@ -107,10 +117,10 @@ class AsyncConnection:
         """Close all connections."""
         await self._http.aclose()
 
-    async def _attempt(self, call: Call) -> bytes:
+    async def _attempt(self, call: Call) -> httpx.Response:
         response = await self._hand_over(call, self._request(call), stream=False)
         if response.is_success or response.status_code in call.accept:
-            return response.content
+            return response
         raise error_from(str(call), response.status_code, response.headers, response.content)
 
     async def _hand_over(

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from towpath_sdk._async.connection import AsyncConnection
 from towpath_sdk._async.pages import AsyncPages
-from towpath_sdk._wire.calls import ask, delete, get, post, route
+from towpath_sdk._async.watch import watch
+from towpath_sdk._wire.calls import ask, decode, get, post, route
 from towpath_sdk._wire.entities import Entity, Facet
-from towpath_sdk._wire.errors import NotFound
+from towpath_sdk._wire.errors import UnexpectedAnswer
 from towpath_sdk._wire.keeping import Explanation
 from towpath_sdk._wire.pages import entity_page, next_call
 from towpath_sdk._wire.query import Filter, entity_query, facet_query
 from towpath_sdk._wire.refs import EntityRef, parse_ref
+from towpath_sdk._wire.watching import EntityEvent, WatchFeed
+from towpath_sdk._wire.writes import (
+    DeclaredEntity,
+    RemovedEntity,
+    TaggedEntity,
+    entity_path,
+    put_entity,
+    remove_entity,
+)
 
 __all__ = ("AsyncEntities",)
 
@@ -32,7 +42,7 @@ class _Facets(msgspec.Struct, frozen=True):
 
 
 class AsyncEntities:
-    """Read, count and remove entities."""
+    """Read, count, write, remove and watch entities."""
 
     def __init__(self, link: AsyncConnection) -> None:
         self._link = link
@@ -123,13 +133,84 @@ class AsyncEntities:
         body = {"entityRef": str(parse_ref(ref))}
         await self._link.send(post("/api/catalog/refresh", body))
 
-    async def delete(self, ref: str | EntityRef) -> None:
-        """Remove an entity. One that its source still declares comes back when that is read again.
+    async def tagged(self, ref: str | EntityRef) -> TaggedEntity:
+        """Read one entity with its etag, to change it where it is still so.
 
         Raises:
             NotFound: there is none, or the asker may not see it.
         """
-        entity = await self.get(ref)
-        if not entity.uid:
-            raise NotFound(f"{entity.ref} has no uid to remove it by.", status=404, code="no-uid")
-        await self._link.send(delete(route(f"{_BASE}/by-uid", entity.uid)))
+        call = get(entity_path(ref))
+        response = await self._link.exchange(call)
+        if response is None or "etag" not in response.headers:
+            raise UnexpectedAnswer(f"{call} was answered without an ETag.")
+        entity = decode(call, response.content, Entity)
+        return TaggedEntity(entity, response.headers["etag"])
+
+    async def put(
+        self,
+        entity: Entity | Mapping[str, Any],
+        *,
+        if_match: str | None = None,
+        new: bool = False,
+    ) -> DeclaredEntity:
+        """Make the catalog hold an entity, as a whole; readable when this returns.
+
+        The same content again changes nothing. Without a condition the last writer wins; what was
+        there before is in the history.
+
+        Args:
+            entity: what it is to be. What was read can be sent back.
+            if_match: only where the entity has this etag now. When an answer was lost and the
+                call was repeated, this is refused although it was done.
+            new: only where there is none yet; as `if_match` when an answer was lost.
+
+        Raises:
+            Invalid: the entity is wrong; `problems` have JSON pointers.
+            Conflict: a location, a set or the platform holds it; or, with the code
+                `precondition-failed`, it is not what `if_match` or `new` say.
+            Forbidden: a policy denies it, by the old owner or by the new one.
+        """
+        return await self._link.read(put_entity(entity, if_match, new), DeclaredEntity)
+
+    async def delete(self, ref: str | EntityRef, *, if_match: str | None = None) -> RemovedEntity:
+        """Remove an entity, and hear who would bring it back: a location or set that declares it.
+
+        Args:
+            ref: which entity.
+            if_match: only where the entity has this etag now.
+
+        Raises:
+            NotFound: there is none, or the asker may not see it.
+            Conflict: it stands for a resource; or, with the code `precondition-failed`, it is not
+                what `if_match` says.
+        """
+        call = remove_entity(ref, if_match)
+        content = await self._link.send(call)
+        gone = RemovedEntity(str(parse_ref(ref)))
+        return decode(call, content, RemovedEntity) if content else gone
+
+    def watch(
+        self,
+        *,
+        filter: Filter | None = None,
+        kind: str | None = None,
+        listed: bool = False,
+        after: int | None = None,
+        silence: float = 60.0,
+    ) -> AsyncGenerator[EntityEvent, None]:
+        """Walk the changes of the catalog as they happen, for ever; each once and in order.
+
+        A lost connection is taken up where it broke. A list that breaks before its bookmark is
+        told anew.
+
+        Args:
+            filter: which entities; one that passes no longer is told as a `delete`.
+            kind: only of this kind.
+            listed: begin with all that there are, up to a `bookmark`.
+            after: go on after the `seq` of an event; without, with what comes from now on.
+            silence: seconds after which a silent connection is made anew.
+
+        Raises:
+            Gone: what comes after `after` is not kept any more; begin with a list.
+        """
+        return watch(self._link, WatchFeed(filter, kind, listed, after), silence=silence)

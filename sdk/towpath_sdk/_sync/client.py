@@ -13,11 +13,13 @@ import httpx
 from towpath_sdk._agent import user_agent
 from towpath_sdk._sync.connection import Connection
 from towpath_sdk._sync.entities import Entities
+from towpath_sdk._sync.history import History
 from towpath_sdk._sync.locations import Locations
 from towpath_sdk._sync.offerings import Offerings, Plans
 from towpath_sdk._sync.reasons import AsyncConflicts, AsyncTombstones
 from towpath_sdk._sync.resources import Bindings, Resources
 from towpath_sdk._sync.runs import Runs
+from towpath_sdk._sync.sets import Sets
 from towpath_sdk._sync.templates import Templates
 from towpath_sdk._sync.tokens import Plugins, Tokens
 from towpath_sdk._logins import find_login
@@ -32,10 +34,11 @@ __all__ = ("AsyncPlatform",)
 class Platform:
     """A Towpath platform. Use it in a `with` statement, or close it.
 
-    Its parts are named after what they hold: `entities`, `locations`, `tombstones`, `conflicts`,
-    `templates`, `runs`, `offerings`, `plans`, `resources`, `bindings`, `plugins` and `tokens`.
-    Calls that fail for a passing reason are tried again; those that change something carry an
-    idempotency key, the same in all attempts, so that none has its effect twice.
+    Its parts are named after what they hold: `entities`, `history`, `sets`, `locations`,
+    `tombstones`, `conflicts`, `templates`, `runs`, `offerings`, `plans`, `resources`, `bindings`,
+    `plugins` and `tokens`. Calls that fail for a passing reason are tried again; those that change
+    something carry an idempotency key, the same in all attempts, or may be repeated anyway, so
+    that none has its effect twice.
 
     Args:
         url: the address, such as `https://towpath.example.com`.
@@ -76,6 +79,8 @@ class Platform:
         link = Connection(http, retries=retries, backoff=backoff)
         self._link = link
         self.entities = Entities(link)
+        self.history = History(link)
+        self.sets = Sets(link)
         self.locations = Locations(link)
         self.tombstones = AsyncTombstones(link)
         self.conflicts = AsyncConflicts(link)

@@ -50,13 +50,23 @@ class Connection:
             ApiError: the platform refused; the class says how.
             TransportFailed: no answer came in all attempts.
         """
+        response = self.exchange(call)
+        return response.content if response is not None else b""
+
+    def exchange(self, call: Call) -> httpx.Response | None:
+        """Send a call until it is answered, and return the answer; None for what is gone already.
+
+        Raises:
+            ApiError: the platform refused; the class says how.
+            TransportFailed: no answer came in all attempts.
+        """
         attempt = 0
         while True:
             try:
                 return self._attempt(call)
             except PlatformError as failure:
                 if attempt and call.removes and isinstance(failure, NotFound):
-                    return b""
+                    return None
                 delay = self.delay(failure, attempt)
                 if delay is None:
                     raise
@@ -108,10 +118,10 @@ class Connection:
         """Close all connections."""
         self._http.close()
 
-    def _attempt(self, call: Call) -> bytes:
+    def _attempt(self, call: Call) -> httpx.Response:
         response = self._hand_over(call, self._request(call), stream=False)
         if response.is_success or response.status_code in call.accept:
-            return response.content
+            return response
         raise error_from(str(call), response.status_code, response.headers, response.content)
 
     def _hand_over(

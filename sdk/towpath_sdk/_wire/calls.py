@@ -14,7 +14,19 @@ import msgspec
 
 from towpath_sdk._wire.errors import BadArgument, UnexpectedAnswer
 
-__all__ = ("Call", "Params", "ask", "begin_delete", "decode", "delete", "get", "post", "route")
+__all__ = (
+    "Call",
+    "Params",
+    "ask",
+    "begin_delete",
+    "decode",
+    "delete",
+    "get",
+    "keyed",
+    "post",
+    "route",
+    "written",
+)
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
@@ -73,12 +85,12 @@ def delete(path: str) -> Call:
 
 def begin_delete(path: str, key: str | None = None) -> Call:
     """Begin to remove something in a run, under an idempotency key as `post` has it."""
-    return Call("DELETE", path, headers=_keyed(key))
+    return Call("DELETE", path, headers=keyed(key))
 
 
 def ask(path: str, body: Mapping[str, Any]) -> Call:
     """Read something whose question is too long for a query. Changes nothing, carries no key."""
-    return Call("POST", path, body=_json(body))
+    return Call("POST", path, body=written(body))
 
 
 def post(path: str, body: Mapping[str, Any] | None = None, key: str | None = None) -> Call:
@@ -94,7 +106,7 @@ def post(path: str, body: Mapping[str, Any] | None = None, key: str | None = Non
             or the body holds something that JSON cannot say.
     """
     said = {name: value for name, value in (body or {}).items() if value is not None}
-    return Call("POST", path, body=_json(said), headers=_keyed(key))
+    return Call("POST", path, body=written(said), headers=keyed(key))
 
 
 def decode(call: Call, content: bytes, into: type[T]) -> T:
@@ -114,14 +126,24 @@ def decode(call: Call, content: bytes, into: type[T]) -> T:
         ) from error
 
 
-def _keyed(key: str | None) -> tuple[tuple[str, str], ...]:
+def keyed(key: str | None) -> tuple[tuple[str, str], ...]:
+    """The header of an idempotency key: the caller's own, or a fresh one.
+
+    Raises:
+        BadArgument: the key has no or more than 255 characters, or others than visible ASCII.
+    """
     key = str(uuid4()) if key is None else key
     if not 0 < len(key) <= _MAX_KEY or not all("!" <= mark <= "~" for mark in key):
         raise BadArgument("An idempotency key is 1 to 255 visible ASCII characters.")
     return (("idempotency-key", key),)
 
 
-def _json(body: Mapping[str, Any]) -> bytes:
+def written(body: Mapping[str, Any]) -> bytes:
+    """A body as JSON.
+
+    Raises:
+        BadArgument: it holds something that JSON cannot say.
+    """
     try:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, RecursionError) as error:

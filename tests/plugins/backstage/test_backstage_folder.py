@@ -119,14 +119,26 @@ def test_folders_mean_their_descriptor(root: Path, target: str, expected: dict[s
 
 GLOBS = [
     ("*.yaml", ["all.yaml"]),
-    ("services/*/catalog-info.yaml", ["services/pay/catalog-info.yaml"]),
+    (
+        "services/*/catalog-info.yaml",
+        ["services/pay/catalog-info.yaml", "services/shop/catalog-info.yml"],
+    ),
+    (
+        "services/*/catalog-info.yml",
+        ["services/pay/catalog-info.yaml", "services/shop/catalog-info.yml"],
+    ),
+    ("services/*/*.yml", ["services/plain/a.yml", "services/shop/catalog-info.yml"]),
     (
         "services/*/catalog-info.y*ml",
         ["services/pay/catalog-info.yaml", "services/shop/catalog-info.yml"],
     ),
     (
         "services/**/catalog-info.yaml",
-        ["services/deep/er/catalog-info.yaml", "services/pay/catalog-info.yaml"],
+        [
+            "services/deep/er/catalog-info.yaml",
+            "services/pay/catalog-info.yaml",
+            "services/shop/catalog-info.yml",
+        ],
     ),
     ("**/er/*", ["services/deep/er/catalog-info.yaml"]),
     ("**/deep/**/catalog-info.yaml", ["services/deep/er/catalog-info.yaml"]),
@@ -149,6 +161,13 @@ def test_globs(root: Path, pattern: str, expected: list[str]) -> None:
     assert list(texts(FolderSource([root]), f"{root}/{pattern}")) == [
         f"{root}/{n}" for n in expected
     ]
+
+
+def test_the_name_that_is_written_goes_before_its_other_spelling(root: Path) -> None:
+    (root / "services" / "pay" / "catalog-info.yml").write_text("stale")
+    for suffix, text in (("yaml", "pay"), ("yml", "stale")):
+        found = texts(FolderSource([root]), f"{root}/services/*/catalog-info.{suffix}")
+        assert sorted(found.values()) == sorted(["shop", text])
 
 
 MISSING = [

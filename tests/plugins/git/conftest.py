@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from towpath_core.errors import StepFailed, Unavailable
 from towpath_git.git import Git
 from towpath_git.publish import PublishGit
 from towpath_git.source import GitSource
+
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[2] / "engine")]
 
 _ENVIRONMENT = {
     "PATH": os.environ["PATH"],

@@ -1,0 +1,266 @@
+"""Carries out changes that callers wish for: permission, condition, guard, one transaction.
+
+What is wished for is checked already (`stating`). Policies are asked before the catalog's lock is
+taken; when what they were asked about has changed by then, they are asked again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from towpath_core.errors import Conflict, Problem
+from towpath_core.identity import Principal
+from towpath_engine import audit
+from towpath_engine.catalog.feed import Follower
+from towpath_engine.catalog.preconditions import Condition
+from towpath_engine.catalog.standing import Holder, Standing, owner_of, standing
+from towpath_engine.catalog.writer import (
+    Draft,
+    Outcome,
+    delete_entities,
+    put_entities,
+    serialise,
+)
+from towpath_engine.policy import PolicyGate
+from towpath_engine.store.database import Database, Transaction
+
+__all__ = ("ChangePlan", "Changes", "VanishingRefused", "Wish")
+
+_ATTEMPTS = 5
+_FEW = 5
+_SHARE = 0.1
+_NAMED = 100
+
+Need = tuple[str, str | None]
+"""A reference, and an owner that it has or is to have."""
+
+
+class VanishingRefused(Conflict):
+    """More would vanish than a slip may take; nothing was changed."""
+
+    code = "vanishing"
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What is to be.
+
+    Attributes:
+        act: what the audit calls it, such as `catalog:put`.
+        subject: what it is done to: a reference or an origin.
+        origin: who is to hold the entities.
+        drafts: the entities.
+        whole: these are all that the origin has; others that it holds go.
+        condition: what must be true of the one entity.
+        consent: the digest of what may go, however much it is.
+        source: where the content comes from, for the history; the origin where it is empty.
+        removes: entities that are to go, whoever holds them.
+    """
+
+    act: str
+    subject: str
+    origin: str
+    drafts: Sequence[Draft] = ()
+    whole: bool = False
+    condition: Condition = Condition()
+    consent: str | None = None
+    source: str = ""
+    removes: tuple[str, ...] = ()
+
+
+class ChangePlan(msgspec.Struct, frozen=True):
+    """What a wish would change: references, in order.
+
+    Attributes:
+        added: not there yet.
+        changed: there with another content.
+        unchanged: there already, as wished.
+        deleted: what would go.
+        conflicts: who holds what, of references that others hold.
+        digest: of what would go; says that just this may go. Empty where nothing would.
+        guarded: whether so much would go that this must be said.
+    """
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    conflicts: Mapping[str, Holder] = {}
+    digest: str = ""
+    guarded: bool = False
+
+
+class Changes:
+    """Plans wishes and makes them true."""
+
+    def __init__(self, database: Database, feed: Follower, policy: PolicyGate) -> None:
+        self._database = database
+        self._feed = feed
+        self._policy = policy
+
+    async def plan(self, principal: Principal, wish: Wish) -> ChangePlan:
+        """What a wish would change, for one who may; writes nothing.
+
+        Raises:
+            Forbidden: a policy denies a part of it.
+            PreconditionFailed: its condition does not hold.
+        """
+        there = await self.there(wish)
+        _check_condition(wish, there)
+        permits: set[Need] = set()
+        await self._ask(principal, _needs(wish, there), permits)
+        return _planned(wish, there)
+
+    async def there(self, wish: Wish) -> Mapping[str, Standing]:
+        """What is stored now of all that a wish is about."""
+        async with self._database.begin() as transaction:
+            return await _there(transaction, wish)
+
+    async def carry_out(self, principal: Principal, wish: Wish) -> Outcome:
+        """Make a wish true, all or nothing; readable when this returns.
+
+        Idempotent: what is there already is left alone.
+
+        Raises:
+            Forbidden: a policy denies a part of it, by the old owner or by the new one.
+            PreconditionFailed: its condition does not hold.
+            VanishingRefused: much would go, and it was not said that just this may.
+            Conflict: others hold some of it, or it changed again and again meanwhile.
+        """
+        permits: set[Need] = set()
+        there = await self.there(wish)
+        for _ in range(_ATTEMPTS):
+            _check_condition(wish, there)
+            _refuse(wish, there)
+            await self._ask(principal, _needs(wish, there), permits)
+            async with self._database.begin() as transaction:
+                await serialise(transaction)
+                there = await _there(transaction, wish)
+                if not _needs(wish, there) <= permits:
+                    continue
+                outcome = await _write(transaction, principal, wish, there)
+            await self._feed.catch_up(outcome.seq)
+            return outcome
+        raise Conflict(f"{wish.subject} changes all the time.", next="Try again.")
+
+    async def _ask(self, principal: Principal, needs: set[Need], permits: set[Need]) -> None:
+        for need in sorted(needs - permits, key=str):
+            ref, owner = need
+            await self._policy.check(principal, "catalog:write", ref, {"owner": owner})
+            permits.add(need)
+
+
+async def _there(transaction: Transaction, wish: Wish) -> Mapping[str, Standing]:
+    refs = [*wish.removes, *(draft.ref for draft in wish.drafts)]
+    return await standing(transaction, refs, origin=wish.origin if wish.whole else None)
+
+
+def _check_condition(wish: Wish, there: Mapping[str, Standing]) -> None:
+    if wish.condition != Condition():
+        known = there.get(wish.subject)
+        wish.condition.check(wish.subject, known.document if known is not None else None)
+
+
+def _leaving(wish: Wish, there: Mapping[str, Standing]) -> list[str]:
+    stay = {draft.ref for draft in wish.drafts}
+    found = {ref for ref in wish.removes if ref in there}
+    if wish.whole:
+        found |= {ref for ref, one in there.items() if one.holder.origin == wish.origin} - stay
+    return sorted(found)
+
+
+def _needs(wish: Wish, there: Mapping[str, Standing]) -> set[Need]:
+    """What policies must allow: the old owner of what changes, and the new one."""
+    needs: set[Need] = {(ref, there[ref].owner) for ref in _leaving(wish, there)}
+    for draft in wish.drafts:
+        known = there.get(draft.ref)
+        if known is not None and known.body.encode() == draft.body:
+            continue
+        needs.add((draft.ref, owner_of(msgspec.to_builtins(draft.entity))))
+        if known is not None:
+            needs.add((draft.ref, known.owner))
+    return needs
+
+
+def _planned(wish: Wish, there: Mapping[str, Standing]) -> ChangePlan:
+    added: list[str] = []
+    changed: list[str] = []
+    unchanged: list[str] = []
+    conflicts: dict[str, Holder] = {}
+    for draft in wish.drafts:
+        known = there.get(draft.ref)
+        if known is None:
+            added.append(draft.ref)
+        elif known.holder.origin != wish.origin:
+            conflicts[draft.ref] = known.holder
+        else:
+            same = known.body.encode() == draft.body
+            (unchanged if same else changed).append(draft.ref)
+    leaving = _leaving(wish, there)
+    held = sum(1 for one in there.values() if one.holder.origin == wish.origin)
+    much = len(leaving) >= _FEW and len(leaving) > held * _SHARE
+    return ChangePlan(
+        tuple(sorted(added)),
+        tuple(sorted(changed)),
+        tuple(sorted(unchanged)),
+        tuple(leaving),
+        conflicts,
+        _digest(leaving),
+        # Nothing at all is what a folder that was not mounted holds too.
+        wish.whole and bool(leaving) and (much or not wish.drafts),
+    )
+
+
+def _refuse(wish: Wish, there: Mapping[str, Standing]) -> None:
+    plan = _planned(wish, there)
+    for ref in wish.removes:
+        if ref in there and there[ref].holder.type == "platform":
+            raise Conflict(f"{ref} stands for a resource.", next=there[ref].holder.way)
+    if plan.conflicts:
+        problems = [
+            Problem("conflict", f"{ref} is held by {holder.place}. {holder.way}")
+            for ref, holder in sorted(plan.conflicts.items())
+        ]
+        ref, holder = min(plan.conflicts.items())
+        raise Conflict(
+            f"{ref} is not yours to write." if len(problems) == 1 else "Others hold some of it.",
+            why=f"{holder.place} declares it.",
+            next=holder.way,
+            problems=problems,
+        )
+    if plan.guarded and wish.consent != plan.digest:
+        raise VanishingRefused(
+            f"{len(plan.deleted)} entities of {wish.subject} would vanish.",
+            why="That is more than a slip may take: more than 10 % and 5, or all of them.",
+            next=f"If that is what you want, say prune={plan.digest}.",
+            problems=[Problem("vanishing", ref) for ref in plan.deleted[:_NAMED]],
+        )
+
+
+def _digest(refs: Sequence[str]) -> str:
+    if not refs:
+        return ""
+    return hashlib.sha256("\n".join(refs).encode()).hexdigest()[:16]
+
+
+async def _write(
+    transaction: Transaction, principal: Principal, wish: Wish, there: Mapping[str, Standing]
+) -> Outcome:
+    _check_condition(wish, there)
+    _refuse(wish, there)
+    actor, source = audit.actor_of(principal), wish.source or wish.origin
+    outcome = await put_entities(transaction, wish.drafts, actor=actor, source=source)
+    uids = [there[ref].uid for ref in _leaving(wish, there)]
+    if uids:
+        removed = await delete_entities(transaction, uids, actor=actor, source=source)
+        outcome.deleted, outcome.seq = removed.deleted, max(outcome.seq, removed.seq)
+    counts = {
+        name: len(refs)
+        for name in ("added", "changed", "deleted")
+        if (refs := getattr(outcome, name))
+    }
+    if counts:
+        await audit.record(transaction, principal, wish.act, wish.subject, detail=counts)
+    return outcome

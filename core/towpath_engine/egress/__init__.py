@@ -1,0 +1,1 @@
+"""The one egress client: every outgoing fetch of the platform and its plugins goes through it."""

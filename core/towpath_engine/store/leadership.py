@@ -1,0 +1,79 @@
+"""One of many: work that a single process of all those on a database does at a time.
+
+The leader holds an advisory lock of its session. When its process dies, or its connection, the
+database lets go of the lock and another takes over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import structlog
+
+__all__ = ("lead",)
+
+log = structlog.get_logger(__name__)
+
+_CONNECT_SECONDS = 10
+_BEAT_SECONDS = 5.0
+_FIRST_DELAY, _LAST_DELAY = 0.2, 5.0
+
+Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+
+async def lead(
+    url: str, key: int, work: Callable[[], Awaitable[None]], *, retry_seconds: float = 1.0
+) -> None:
+    """Do `work` as long as this process is the leader; wait and try again while it is not.
+
+    Goes on until it is cancelled. Work that ends or raises is begun again after a pause; work
+    whose connection is lost is cancelled.
+
+    Args:
+        url: of the database, for a connection of its own.
+        key: names the work.
+        work: runs until it is cancelled.
+        retry_seconds: how often it is tried to become the leader.
+    """
+    delay = _FIRST_DELAY
+    while True:
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+            )
+            async with connection:
+                await _acquire(connection, key, retry_seconds)
+                delay = _FIRST_DELAY
+                await _lead_with(connection, work)
+        except (psycopg.Error, OSError, TimeoutError) as error:
+            log.warning("leader.lost", key=key, error=str(error).strip())
+        except Exception:
+            log.exception("leader.failed", key=key)
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, _LAST_DELAY)
+
+
+async def _acquire(connection: Connection, key: int, retry_seconds: float) -> None:
+    """Return when this session has the lock."""
+    while True:
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        row = await cursor.fetchone()
+        if row is not None and row[0]:
+            return
+        await asyncio.sleep(retry_seconds)
+
+
+async def _lead_with(connection: Connection, work: Callable[[], Awaitable[None]]) -> None:
+    """Work until it ends, or the connection does, and with it the lock."""
+    working = asyncio.ensure_future(work())
+    try:
+        while not working.done():
+            await asyncio.wait({working}, timeout=_BEAT_SECONDS)
+            if not working.done():
+                await asyncio.wait_for(connection.execute("SELECT 1"), _CONNECT_SECONDS)
+        await working
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)

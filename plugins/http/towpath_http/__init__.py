@@ -1,0 +1,1 @@
+"""Descriptor files from web servers and from the pages of code hosts."""
