@@ -129,6 +129,11 @@ async def test_no_read_tells_of_what_is_hidden(client):
         client.get(f"{V1}/history/component/default/hidden"),
         client.get(f"{V1}/explain/component/default/hidden"),
         client.delete(f"{V1}/entities/component/default/hidden"),
+        client.get(f"{V1}/entities"),
+        client.get(f"{V1}/problems"),
+        client.get(f"{V1}/conflicts"),
+        client.get(f"{V1}/tombstones"),
+        client.get(f"{V1}/locations"),
     ]
     for answer in await asyncio.gather(*reads):
         assert answer.status_code in (200, 404), answer.url
@@ -166,3 +171,30 @@ async def test_what_is_hidden_looks_like_what_never_was(client, path):
     assert hidden.status_code == never.status_code == 404
     assert hidden.text.replace("hidden", "x") == never.text.replace("absent", "x")
     assert (await client.get(path.format("shown"))).status_code in (200, 404)
+
+
+async def test_a_watcher_is_not_told_of_what_is_hidden(client):
+    told = ""
+    async with client.stream("GET", f"{V1}/watch", params={"list": "true"}) as stream:
+        lines = stream.aiter_lines()
+        async for line in lines:
+            told += line
+            if "bookmark" in line:
+                break
+        entity = {
+            "apiVersion": "backstage.io/v1alpha1",
+            "kind": "Component",
+            "metadata": {"name": "later"},
+            "spec": {"type": "service", "lifecycle": "production", "owner": "team-a"},
+        }
+        for name in ("hidden-not", "later"):
+            entity["metadata"]["name"] = name
+            put = await client.put(f"{V1}/entities/component/default/{name}", json=entity)
+            assert put.status_code == 201, put.text
+        async for line in lines:
+            told += line
+            if "later" in line:
+                break
+    assert "shown" in told
+    assert "canary" not in told
+    assert client.headers["x-uid"] not in told

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from litestar import Controller
 from litestar.params import PathParameter, QueryParameter
-from pyroaring import BitMap
 
 from towpath_engine.catalog.states import LocationState
 from towpath_gateway.answer import Answer, reply
@@ -67,8 +67,8 @@ class LocationKeepingController(Controller):
         """Locations with what they hold, what is wrong, and what waits for confirmation."""
         after = read_uuid(cursor, "location") if cursor is not None else None
         found = await request.platform.catalog.states.page(after=after, limit=limit + 1)
-        visible = await request.visible()
-        items = [_shown(request, state, visible) for state in found[:limit]]
+        sees = await request.sight_of_refs()
+        items = [_shown(state, sees) for state in found[:limit]]
         return reply(Page(items, str(found[limit - 1].id) if len(found) > limit else None))
 
     @get("/{location_id:str}", "catalog:read", op.GET_LOCATION_STATE)
@@ -76,7 +76,7 @@ class LocationKeepingController(Controller):
         """One location with what it holds, what is wrong, and what waits for confirmation."""
         id = read_uuid(location_id, "location")
         found = await request.platform.catalog.states.get(id)
-        return reply(_shown(request, found, await request.visible()))
+        return reply(_shown(found, await request.sight_of_refs()))
 
     @post("/plan", "catalog:write", op.PLAN_LOCATION)
     async def plan(self, request: Ask) -> Answer:
@@ -116,9 +116,6 @@ class LocationKeepingController(Controller):
         return reply(LocationPlanWire.of(plan))
 
 
-def _shown(request: Ask, state: LocationState, visible: BitMap | None) -> LocationStateWire:
+def _shown(state: LocationState, sees: Callable[[str], bool]) -> LocationStateWire:
     refs = state.held.refs if state.held is not None else ()
-    if visible is not None:
-        entries = [request.platform.index.by_ref(ref) for ref in refs]
-        refs = tuple(e.ref for e in entries if e is not None and e.number in visible)
-    return LocationStateWire.of(state, refs)
+    return LocationStateWire.of(state, tuple(ref for ref in refs if sees(ref)))

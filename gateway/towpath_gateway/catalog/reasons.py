@@ -66,12 +66,8 @@ class ReasonController(Controller):
             limit=limit + 1,
         )
         last = _pair(found[limit - 1]) if len(found) > limit else None
-        index, visible = request.platform.index, await request.visible()
-        shown = []
-        for conflict in found[:limit]:
-            entry = index.by_ref(conflict.ref)
-            if visible is None or (entry is not None and entry.number in visible):
-                shown.append(ConflictWire.of(conflict))
+        sees = await request.sight_of_refs()
+        shown = [ConflictWire.of(one) for one in found[:limit] if sees(one.ref)]
         return reply(Page(shown, last))
 
     @get("/tombstones", "catalog:write", op.LIST_TOMBSTONES)
@@ -84,7 +80,8 @@ class ReasonController(Controller):
         )
         last = found[limit - 1] if len(found) > limit else None
         mark = page_mark(last.deleted_at, last.uid) if last is not None else None
-        return reply(Page([TombstoneWire.of(one) for one in found[:limit]], mark))
+        sees = await request.sight_of_refs()
+        return reply(Page([TombstoneWire.of(one) for one in found[:limit] if sees(one.ref)], mark))
 
     @post("/tombstones/{uid:str}/restore", "catalog:write", op.RESTORE_TOMBSTONE)
     async def restore(

@@ -48,4 +48,6 @@ class CatalogV1Controller(Controller):
             limit=limit + 1,
         )
         more = str(found[limit - 1].id) if len(found) > limit else None
-        return reply(Page([CatalogProblemWire.stored(one) for one in found[:limit]], more))
+        sees = await request.sight_of_refs()
+        shown = [one for one in found[:limit] if one.entity_ref is None or sees(one.entity_ref)]
+        return reply(Page([CatalogProblemWire.stored(one) for one in shown], more))
