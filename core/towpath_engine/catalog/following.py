@@ -20,15 +20,14 @@ from towpath_core.plugins import Contribution, PluginHost
 __all__ = ("Following", "Stop", "Trail", "follow", "stated_targets")
 
 _SECONDS = 10.0
-_MOST_TARGETS = 10_000
 _ELSEWHERE = re.compile(r"(git\+)?https?://", re.IGNORECASE)
 _HERE = re.compile(r"(git\+)?file:", re.IGNORECASE)
 
 
 class Trail:
-    """Where a file, or a whole reading, leads to: each place once, and not too many."""
+    """Where one reading of a location was led to: each place once, and not too many."""
 
-    def __init__(self, most: int = _MOST_TARGETS) -> None:
+    def __init__(self, most: int) -> None:
         self.most = most
         self._known: set[tuple[str, str]] = set()
 
@@ -43,10 +42,6 @@ class Trail:
             return False
         self._known.add((type, target))
         return True
-
-    def problem(self, place: Place) -> Problem:
-        """What to say where no more places are taken."""
-        return Problem("limit", f"the location leads to over {self.most:,} targets", place)
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -76,8 +71,9 @@ async def follow(
 ) -> Following:
     """The places that the locations among a file's entities lead to. Never raises.
 
-    Each place is given once. One that cannot be followed becomes a problem, and does not touch
-    the others.
+    Each is there, also where the reading was led to it before: it means the same for the file,
+    whatever else is read. One that cannot be followed becomes a problem, and does not touch the
+    others.
 
     Args:
         host: calls the source.
@@ -93,7 +89,6 @@ async def follow(
     if stop.depth >= depth:
         text = f"locations nest deeper than {depth}"
         return Following([], [Problem("limit", text, stated[0].stated_in)])
-    trail = Trail()
     joined = [one.target for one in stated if _is_joined(one, stop)]
     answers = iter(await _resolve(host, source, file, joined))
     following = Following()
@@ -102,10 +97,7 @@ async def follow(
         if isinstance(answer, Problem):
             problem = msgspec.structs.replace(answer, place=one.stated_in)
             following.problems.append(problem)
-        elif trail.full:
-            following.problems.append(trail.problem(one.stated_in))
-            break
-        elif trail.take(one.type, answer):
+        else:
             following.stops.append(msgspec.structs.replace(one, target=answer))
     return following
 
