@@ -11,7 +11,7 @@ from towpath_cli.session import Session
 from towpath_cli.text import line
 
 if TYPE_CHECKING:
-    from towpath_sdk import FieldChange, LocationPlan
+    from towpath_sdk import FieldDifference, LocationPlan
 
 __all__ = ("Plan", "show_plans")
 
@@ -50,7 +50,7 @@ def _lines(plan: LocationPlan) -> Iterator[tuple[str, str]]:
     yield from (("!", str(problem)) for problem in plan.problems)
 
 
-def _field(field: FieldChange) -> str:
+def _field(field: FieldDifference) -> str:
     if field.op == "add":
         return f"{field.pointer}: {_short(field.new)} is new"
     if field.op == "remove":

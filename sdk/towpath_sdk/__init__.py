@@ -47,7 +47,6 @@ from towpath_sdk._wire.errors import (
 )
 from towpath_sdk._wire.keeping import (
     Explanation,
-    FieldChange,
     LocationPlan,
     LocationState,
     PlannedChange,
@@ -128,7 +127,6 @@ __all__ = (
     "Event",
     "Explanation",
     "Facet",
-    "FieldChange",
     "FieldDifference",
     "Filter",
     "Forbidden",

@@ -76,6 +76,25 @@ async def test_a_file_that_has_not_changed_is_not_parsed_again(platform, source,
     assert sorted(parsed) == ["/a.yaml", "/all.yaml", "/b.yaml"]
 
 
+async def test_a_file_that_two_lead_to_stays_when_one_of_them_no_longer_does(
+    platform, source, parsed
+):
+    """What a file leads to is kept with it, also where another had led there first."""
+    source.files |= {
+        "/all.yaml": joined(location("./1.yaml", "./2.yaml", name="all")),
+        "/1.yaml": joined(location("./a.yaml", name="one")),
+        "/2.yaml": joined(location("./a.yaml", name="two")),
+        "/a.yaml": joined(component("a")),
+    }
+    report = await platform.catalog.register(ADA, "mem", "/all.yaml")
+    source.files["/1.yaml"] = joined(component("b"))
+    parsed.clear()
+    again = await platform.catalog.refresh(ADA, report.location.id)
+    assert parsed == ["/1.yaml"]
+    assert names(platform) == ["a", "b"]
+    assert again.problems == ()
+
+
 async def test_a_file_with_problems_or_placeholders_is_parsed_each_time(platform, source, parsed):
     source.files |= {
         "/x/bad.yaml": joined(component("a"), "no: entity\n"),

@@ -13,7 +13,7 @@ from itertools import groupby
 import msgspec
 import structlog
 
-from towpath_core.catalog import CatalogSource, SourceFile
+from towpath_core.catalog import CatalogSource, SourceFile, one_reading
 from towpath_core.errors import NotFound, Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
 from towpath_engine.catalog.digesting import BYTES_AT_ONCE, FILES_AT_ONCE, Digest, Digester, batches
@@ -85,6 +85,10 @@ class LocationReader:
             known: files that need not be parsed again if they have not changed. They are `kept`
                 in what is given; their entities are not among its drafts.
         """
+        with one_reading():
+            return await self._read(type, target, known or {})
+
+    async def _read(self, type: str, target: str, known: Mapping[str, KnownFile]) -> Reading:
         reading = Reading()
         origin = f"{type}:{target}"
         waiting, trail = [Stop(type, target, 0)], Trail(self._limits.targets)
@@ -95,7 +99,7 @@ class LocationReader:
             while waiting and not _worth_parsing(chosen):
                 stops, waiting = waiting[:_STOPS_AT_ONCE], waiting[_STOPS_AT_ONCE:]
                 for stop, found in zip(stops, await self._files(stops, reading), strict=True):
-                    chosen += self._choose(stop, found, known or {}, reading)
+                    chosen += self._choose(stop, found, known, reading)
             await self._parse([one for one in chosen if not one.read.kept], origin, reading)
             for one in chosen:
                 trail.take(one.stop.type, one.file.target)

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from towpath_gateway.catalog.wire import HeldWire
+from towpath_gateway.catalog.wire_history import FieldDifferenceWire
 from towpath_gateway.catalog.wire_keeping import (
     ConfirmBody,
     ConfirmedWire,
     ConflictWire,
     ExplanationWire,
-    FieldChangeWire,
     LocationPlanWire,
     LocationStateWire,
     PlanLocationBody,
@@ -46,6 +46,7 @@ _STATE = LocationStateWire(
     held=HeldWire(_DIGEST, 7, [_REF]),
     held_at=_AT,
 )
+_FIELD = FieldDifferenceWire("replace", "/spec/lifecycle", "beta", "production")
 _PLAN = LocationPlanWire(
     type="url",
     target=_URL,
@@ -53,7 +54,10 @@ _PLAN = LocationPlanWire(
     adds=[PlannedEntityWire("component:default/tolls", _URL, 1)],
     changes=[
         PlannedChangeWire(
-            _REF, [FieldChangeWire("replace", "/spec/lifecycle", "beta", "production")], _URL, 14
+            _REF,
+            [FieldDifferenceWire("replace", "/spec/lifecycle", "beta", "production")],
+            _URL,
+            14,
         )
     ],
     deletes=[PlannedEntityWire("component:default/locks", _URL, 27)],

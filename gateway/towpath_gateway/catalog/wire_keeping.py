@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from towpath_engine.catalog.conflicts import Conflicting
-from towpath_engine.catalog.differences import Difference
 from towpath_engine.catalog.drafts import Held
 from towpath_engine.catalog.explaining import Explanation
 from towpath_engine.catalog.planning import Planned, PlannedChange, PlannedConflict, RefreshPlan
@@ -18,6 +17,7 @@ from towpath_engine.catalog.stages import Stage
 from towpath_engine.catalog.states import LocationState
 from towpath_engine.catalog.tombstones import Buried
 from towpath_gateway.catalog.wire import CatalogProblemWire, HeldWire
+from towpath_gateway.catalog.wire_history import FieldDifferenceWire
 from towpath_gateway.wire import StrictBody, Wire
 
 __all__ = (
@@ -25,7 +25,6 @@ __all__ = (
     "ConfirmedWire",
     "ConflictWire",
     "ExplanationWire",
-    "FieldChangeWire",
     "LocationPlanWire",
     "LocationStateWire",
     "PlanLocationBody",
@@ -104,26 +103,11 @@ class PlannedEntityWire(Wire, frozen=True):
         return cls(planned.ref, planned.file, planned.line, planned.back)
 
 
-class FieldChangeWire(Wire, frozen=True):
-    """One field that would change, named as in RFC 6902; a long value is cut, and a string then."""
-
-    op: Literal["add", "remove", "replace"]
-    pointer: str
-    old: Any = msgspec.UNSET
-    new: Any = msgspec.UNSET
-    cut: bool = False
-
-    @classmethod
-    def of(cls, found: Difference) -> FieldChangeWire:
-        """Show one."""
-        return cls(found.op, found.pointer, found.old, found.new, found.cut)
-
-
 class PlannedChangeWire(Wire, frozen=True):
     """An entity that would change, with its fields; `more` if there are more than are shown."""
 
     ref: str
-    fields: list[FieldChangeWire]
+    fields: list[FieldDifferenceWire]
     file: str | None = None
     line: int | None = None
     more: bool = False
@@ -131,7 +115,7 @@ class PlannedChangeWire(Wire, frozen=True):
     @classmethod
     def of(cls, change: PlannedChange) -> PlannedChangeWire:
         """Show one."""
-        fields = [FieldChangeWire.of(one) for one in change.fields]
+        fields = [FieldDifferenceWire.of(one) for one in change.fields]
         return cls(change.ref, fields, change.file, change.line, change.more)
 
 

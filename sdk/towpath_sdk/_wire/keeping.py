@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from towpath_sdk._wire.entities import HeldEntities
 from towpath_sdk._wire.errors import Problem
+from towpath_sdk._wire.writes import FieldDifference
 
 __all__ = (
     "Explanation",
-    "FieldChange",
     "LocationPlan",
     "LocationState",
     "PlannedChange",
@@ -60,24 +59,11 @@ class PlannedEntity(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     back: bool = False
 
 
-class FieldChange(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One field that would change; `op` and `pointer` are those of RFC 6902.
-
-    A long value is cut, and is the beginning of its JSON text then.
-    """
-
-    op: str
-    pointer: str
-    old: Any = None
-    new: Any = None
-    cut: bool = False
-
-
 class PlannedChange(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """An entity that would change, with its fields; `more` if there are more than are shown."""
 
     ref: str
-    fields: tuple[FieldChange, ...]
+    fields: tuple[FieldDifference, ...]
     file: str | None = None
     line: int | None = None
     more: bool = False
