@@ -161,7 +161,8 @@ def check_target(reader: LocationReader, type: str, target: str) -> None:
     if reader.source_for(type, target) is None:
         raise Invalid(
             f"No source reads {type}:{target}.",
-            next="Known are files (file:/path) and git repositories (url:git+file:///...).",
+            next="Known are files (file:/path), pages (url:https://...) and git repositories "
+            "(url:git+file:///..., url:git+https://...).",
         )
 
 
