@@ -95,20 +95,29 @@ def tombstones(session: Session, limit: Limit = None) -> None:
 
 @command(
     app,
-    "undelete",
+    "restore",
     examples=(
-        "towpath catalog undelete component:default/shop",
-        "towpath catalog undelete 019aaf3c-5f0b-7c55-b1c5-0f6ad1d8a3f7",
+        "towpath catalog restore component:default/shop",
+        "towpath catalog restore 019aaf3c-5f0b-7c55-b1c5-0f6ad1d8a3f7",
+        "towpath catalog restore component:default/shop 4711",
     ),
 )
-def undelete(
+def restore(
     session: Session,
-    what: Annotated[str, typer.Argument(metavar="REF|UID", help="What was removed.")],
+    what: Annotated[str, typer.Argument(metavar="REF|UID", help="The entity; it may be gone.")],
+    seq: Annotated[int | None, typer.Argument(help="SEQ of a change, as history tells it.")] = None,
 ) -> None:
     """Bring back an entity that was removed, with its uid and its history.
 
-    It stays even if its source still lacks it, until that states it again.
+    It stays even if its source still lacks it, until that states it again. With SEQ the entity,
+    there or gone, is made what it was after that change; that is refused where a location or a
+    set holds it, which would overwrite it.
     """
+    if seq is not None:
+        made = session.platform.history.restore(what, seq)
+        if not session.out.wire(made):
+            session.out.say(f"{made.entity_ref} {made.change}, revision {made.revision}.")
+        return
     uid = what
     if ":" in what or "/" in what:
         buried = next(iter(session.platform.tombstones.list(what, page_size=1)), None)

@@ -162,9 +162,9 @@ def test_what_became_of_entities(run, served: Served) -> None:
     uid = served.tombstones[0]["uid"]
     assert uid in run("catalog", "tombstones").stdout
     assert "url:y" in run("catalog", "conflicts").stdout
-    assert run("catalog", "undelete", "component:none").exit_code == 3
-    assert "Restored component:default/old" in run("catalog", "undelete", uid).stderr
-    assert run("catalog", "undelete", uid).exit_code == 3
+    assert run("catalog", "restore", "component:none").exit_code == 3
+    assert "Restored component:default/old" in run("catalog", "restore", uid).stderr
+    assert run("catalog", "restore", uid).exit_code == 3
     there = run("catalog", "explain", "component:shop-1")
     assert there.stdout.startswith("It is in the catalog.") and "a.yaml:2" in there.stdout
     missing = run("catalog", "explain", "component:none")

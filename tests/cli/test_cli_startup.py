@@ -34,8 +34,11 @@ def test_what_there_is() -> None:
     assert set(OWN) == {
         "login", "logout", "get", "create", "offerings", "provision", "bind", "unbind", "plugins",
         "version", "demo", "catalog add", "catalog ls", "catalog refresh", "catalog rm",
-        "catalog problems", "resources ls", "resources show", "resources delete", "runs ls",
-        "runs show", "runs logs", "runs cancel", "token create", "token ls", "token revoke",
+        "catalog problems", "catalog explain", "catalog confirm", "catalog tombstones",
+        "catalog restore", "catalog conflicts", "catalog put", "catalog delete", "catalog apply",
+        "catalog sets", "catalog drop", "catalog history", "catalog watch", "resources ls",
+        "resources show", "resources delete", "runs ls", "runs show", "runs logs", "runs cancel",
+        "token create", "token ls", "token revoke",
     }  # fmt: skip
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from towpath_core.errors import Place
 from towpath_engine.catalog.findings import KnownFile, Reading
 from towpath_engine.catalog.following import Stop
 from towpath_engine.catalog.tables import FILES
@@ -18,16 +16,13 @@ from towpath_engine.store.database import Transaction
 
 __all__ = ("known_files", "remember_files")
 
-_Kept = tuple[str, str, bool, Place]
-"""What is kept of a stop: its type and target, whether it may be missing, and where it stands."""
-
 
 async def known_files(transaction: Transaction, location_id: UUID) -> Mapping[str, KnownFile]:
     """The files of a location that mean the same as long as they do not change, by name."""
     c = FILES.c
     query = select(c.file, c.etag, c.stops).where(c.location_id == location_id, c.whole)
     return {
-        row.file: KnownFile(row.etag, _stops(row.stops or ()))
+        row.file: KnownFile(row.etag, msgspec.convert(row.stops or (), tuple[Stop, ...]))
         for row in await transaction.execute(query)
     }
 
@@ -54,7 +49,7 @@ async def remember_files(
             "file": name,
             "etag": file.etag,
             "whole": file.whole and name not in doubtful,
-            "stops": [msgspec.to_builtins(_kept(stop)) for stop in file.stops] or None,
+            "stops": msgspec.to_builtins(file.stops) or None,
         }
         for name, file in reading.files.items()
         if not file.kept or name in doubtful or not file.whole
@@ -66,15 +61,3 @@ async def remember_files(
             index_elements=[c.location_id, c.file], set_=renewed
         )
         await transaction.execute(statement, rows)
-
-
-def _kept(stop: Stop) -> _Kept:
-    return stop.type, stop.target, stop.optional, stop.stated_in
-
-
-def _stops(rows: Any) -> tuple[Stop, ...]:
-    # How deep they lie is a matter of who leads there this time.
-    return tuple(
-        Stop(type, target, 0, optional, place)
-        for type, target, optional, place in msgspec.convert(rows, list[_Kept])
-    )

@@ -91,8 +91,8 @@ class LocationReader:
     async def _read(self, type: str, target: str, known: Mapping[str, KnownFile]) -> Reading:
         reading = Reading()
         origin = f"{type}:{target}"
-        trail = Trail()
-        waiting = [Stop(type, target, 0, trail=trail)]
+        waiting, trail = [Stop(type, target, 0)], Trail(self._limits.targets)
+        trail.take(type, target)
         while waiting and not reading.cut:
             chosen: list[Chosen] = []
             # Many small targets are parsed together.
@@ -101,6 +101,8 @@ class LocationReader:
                 for stop, found in zip(stops, await self._files(stops, reading), strict=True):
                     chosen += self._choose(stop, found, known, reading)
             await self._parse([one for one in chosen if not one.read.kept], origin, reading)
+            for one in chosen:
+                trail.take(one.stop.type, one.file.target)
             waiting += [stop for one in chosen for stop in self._onward(one, trail, reading)]
         return reading
 
@@ -148,24 +150,19 @@ class LocationReader:
         if not leading:
             return
         # How deep they may nest depends on who leads here, and is looked at when they are followed.
-        # Which of them others lead to as well is not the file's affair: it is kept as it is.
-        alone = msgspec.structs.replace(stop, trail=Trail())
-        following = await follow(self._host, one.source, alone, name, leading, stop.depth + 1)
+        following = await follow(self._host, one.source, stop, name, leading, stop.depth + 1)
         file.stops = tuple(following.stops)
         for problem in following.problems:
             reading.problems.append(FoundProblem(problem))
             reading.complete = file.whole = False
 
     def _onward(self, chosen: Chosen, trail: Trail, reading: Reading) -> Iterator[Stop]:
-        """Where a file leads to that nothing else led to before."""
         stop, stops = chosen.stop, chosen.read.stops
         if stops and stop.depth >= self._limits.depth:
             text = f"locations nest deeper than {self._limits.depth}"
             reading.note("limit", text, stops[0].stated_in)
             reading.complete = False
             return
-        trail.take(stop.type, stop.target)
-        trail.take(stop.type, chosen.file.target)
         for one in stops:
             if trail.full:
                 text = f"the location leads to over {trail.most:,} targets"
@@ -173,7 +170,7 @@ class LocationReader:
                 reading.complete = False
                 return
             if trail.take(one.type, one.target):
-                yield msgspec.structs.replace(one, depth=stop.depth + 1, trail=trail)
+                yield msgspec.structs.replace(one, depth=stop.depth + 1)
 
     async def _files(self, stops: Sequence[Stop], reading: Reading) -> list[Found | None]:
         """What each stop gives, in order; they are asked at the same time."""

@@ -34,10 +34,10 @@ class AsyncPlatform:
     """A Towpath platform. Use it in a `with` statement, or close it.
 
     Its parts are named after what they hold: `entities`, `history`, `sets`, `locations`,
-    `tombstones`, `conflicts`, `templates`, `runs`, `offerings`, `plans`, `resources`, `bindings`,
-    `plugins` and `tokens`. Calls that fail for a passing reason are tried again; those that change
-    something carry an idempotency key, the same in all attempts, or may be repeated anyway, so
-    that none has its effect twice.
+    `tombstones`, `conflicts`, `templates`, `runs`, `offerings`, `plans`, `resources`,
+    `bindings`, `plugins` and `tokens`. Calls that fail for a passing reason are tried again; those
+    that change something carry an idempotency key, the same in all attempts, or may be repeated
+    anyway, so that none has its effect twice.
 
     Args:
         url: the address, such as `https://towpath.example.com`.
