@@ -16,6 +16,7 @@ from towpath_core.errors import Place, Problem
 
 __all__ = (
     "CatalogSource",
+    "CompletingKind",
     "DescriptorFormat",
     "Document",
     "EntityKind",
@@ -204,6 +205,9 @@ class PlaceholderFormat(Protocol):
 class EntityKind(Protocol):
     """A kind of entity: which documents it takes, and what they say about others.
 
+    A kind whose rules are configured may have a text `revision` that changes with them: files that
+    have not changed are judged again when it does.
+
     Attributes:
         name: as written in `kind`, such as `Component`.
         api_versions: the versions it takes; each is unique with the name, without its case, among
@@ -221,5 +225,18 @@ class EntityKind(Protocol):
         """The edges an entity states, both directions of each, with canonical references.
 
         Only called for an entity that `check` found no fault with. No I/O.
+        """
+        ...
+
+
+@runtime_checkable
+class CompletingKind(Protocol):
+    """The power of a kind to fill in what an author left out, beside `EntityKind`."""
+
+    def complete(self, entity: Entity) -> Entity:
+        """The entity with values where its author gave none; called before `check`. No I/O.
+
+        Must give back an entity of the same reference, and the same object where nothing is
+        missing; it does not change the one that it gets.
         """
         ...

@@ -25,6 +25,7 @@ from towpath_gateway.catalog.reasons import ReasonController
 from towpath_gateway.catalog.sets import SetController
 from towpath_gateway.catalog.short import ShortWay
 from towpath_gateway.catalog.v1 import CatalogV1Controller
+from towpath_gateway.catalog.validation import ValidationController
 from towpath_gateway.catalog.watch import WatchController
 from towpath_gateway.gate import Gate
 from towpath_gateway.parameters import accept_queries
@@ -53,6 +54,7 @@ _CONTROLLERS = (
     AnalysisController,
     CatalogDocumentController,
     CatalogV1Controller,
+    ValidationController,
     DeclaredController,
     SetController,
     HistoryController,

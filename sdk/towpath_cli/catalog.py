@@ -11,6 +11,7 @@ import typer
 from towpath_cli.asking import confirmed
 from towpath_cli.catalog_plan import Plan, show_plans
 from towpath_cli.catalog_words import LocationId, amount, location_id
+from towpath_cli.extensions import CatalogGroup
 from towpath_cli.failure import Failed
 from towpath_cli.output import ago
 from towpath_cli.session import Session, command, group
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ("app", "register")
 
-app = group("Register and refresh the locations that entities are read from.")
+app = group("Register and refresh the locations that entities are read from.", cls=CatalogGroup)
 _TABLE_FIELDS = (
     "kind",
     "metadata.name",

@@ -13,6 +13,7 @@ from towpath_sdk._async.client import AsyncPlatform
 from towpath_sdk._logins import Login, Logins, find_login, logins_path
 from towpath_sdk._sync.client import Platform
 from towpath_sdk._wire.entities import (
+    CheckedDocument,
     Entity,
     EntityStatus,
     Facet,
@@ -22,6 +23,7 @@ from towpath_sdk._wire.entities import (
     LocationReport,
     Relation,
     StatusItem,
+    ValidationReport,
 )
 from towpath_sdk._wire.errors import (
     ApiError,
@@ -109,6 +111,7 @@ __all__ = (
     "Binding",
     "BindingRun",
     "Change",
+    "CheckedDocument",
     "ConfigurationError",
     "Conflict",
     "Credentials",
@@ -181,6 +184,7 @@ __all__ = (
     "Unavailable",
     "UnbindRun",
     "UnexpectedAnswer",
+    "ValidationReport",
     "WaitTimeout",
     "find_login",
     "logins_path",

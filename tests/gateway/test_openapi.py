@@ -231,7 +231,7 @@ def test_writes_of_the_catalog_answer_as_described(call: Call, files: Path) -> N
     call("deleteLocation", location_id=made["id"], status=204)
     call("deleteLocation", location_id=made["id"], status=404)
     call("getLocation", location_id=made["id"], status=404)
-    call("addLocation", json={"target": "https://example.com/x.yaml"}, status=400)
+    call("addLocation", json={"target": "ftp://example.com/x.yaml"}, status=400)
 
 
 def test_written_entities_answer_as_described(call: Call) -> None:

@@ -329,6 +329,23 @@ def report(platform: Platform, id: str, *, created: bool) -> Answer:
     return Answer(201 if created else 200, body)
 
 
+@on("POST", "/api/v1/catalog/validate")
+def _(platform: Platform, request: Request) -> Answer:
+    files = [(one["name"], None, None) for one in request.body["files"]]
+    data = [(f"#{n}", ref_of(one), None) for n, one in enumerate(request.body["entities"])]
+    documents = [
+        {
+            "file": file,
+            "entityRef": ref,
+            "line": line,
+            "problems": platform.problems,
+            "warnings": [],
+        }
+        for file, ref, line in [*files, *data]
+    ]
+    return Answer(200, {"valid": not platform.problems, "documents": documents})
+
+
 @on("GET", "/api/v1/catalog/problems")
 def _(platform: Platform, request: Request) -> Answer:
     wanted = request.param("location")

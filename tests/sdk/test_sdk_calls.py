@@ -179,6 +179,20 @@ def test_why_and_what_was_removed(platform: Platform, served: Served) -> None:
     assert (conflict.origin, conflict.holder) == ("b", None)
 
 
+def test_descriptors_are_validated(platform: Platform, served: Served) -> None:
+    shop = {"kind": "Component", "metadata": {"namespace": "default", "name": "shop"}}
+    good = platform.entities.validate({"a.yaml": "kind: Component"}, entities=[shop])
+    assert good.valid
+    assert [(one.file, one.entity_ref) for one in good.documents] == [
+        ("a.yaml", None),
+        ("#0", "component:default/shop"),
+    ]
+    served.problems = [{"code": "spec", "message": "no", "file": "a.yaml", "line": 3, "column": 1}]
+    bad = platform.entities.validate({"a.yaml": "kind: Component"}, origin="url:https://a.example")
+    assert not bad.valid
+    assert [str(one) for one in bad.documents[0].problems] == ["a.yaml:3:1: no"]
+
+
 def test_problems_of_locations(platform: Platform, served: Served) -> None:
     served.problems = [{"code": "kind", "message": f"bad {n}", "line": n} for n in range(3)]
     found = list(platform.locations.problems("l1", page_size=2))

@@ -171,7 +171,7 @@ class Digester:
             verdict = next(verdicts)
             problems: Iterable[Problem] = verdict.problems
             if not problems:
-                final = annotated(entity, location, origin)
+                final = annotated(verdict.completed or entity, location, origin)
                 body, fault = json_of(final, self._limits.entity_bytes)
                 problems = [fault] if fault is not None else ()
             if problems:

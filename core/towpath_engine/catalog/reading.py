@@ -257,7 +257,10 @@ def _makers(host: PluginHost, rules: CatalogRules | None) -> str:
     """What turns content into entities: our own way, the plugins, their kinds, and the rules."""
     plugins = [f"{p.name} {p.version}" for p in host.describe() if p.state == "active"]
     offered = host.contributions
-    kinds = sorted(f"{kind} {version}" for kind, version in offered.entity_kinds)
+    kinds = sorted(
+        f"{kind} {version} {getattr(one.value, 'revision', '')}"
+        for (kind, version), one in offered.entity_kinds.items()
+    )
     names = [*offered.catalog_sources, *offered.descriptor_formats]
     text = "\n".join([str(_MAKING), *plugins, *kinds, *map(str, names), str(rules)])
     return hashlib.sha256(text.encode()).hexdigest()

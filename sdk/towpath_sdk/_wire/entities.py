@@ -14,6 +14,7 @@ from towpath_sdk._wire.errors import Problem
 from towpath_sdk._wire.refs import EntityRef
 
 __all__ = (
+    "CheckedDocument",
     "Entity",
     "EntityStatus",
     "Facet",
@@ -23,6 +24,7 @@ __all__ = (
     "LocationReport",
     "Relation",
     "StatusItem",
+    "ValidationReport",
 )
 
 
@@ -159,6 +161,30 @@ class LocationProblem(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     def problem(self) -> Problem:
         """The problem alone, which formats as `file:line:column: message`."""
         return Problem(**{name: getattr(self, name) for name in Problem.__struct_fields__})
+
+
+class CheckedDocument(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What the catalog says of one document.
+
+    Attributes:
+        line: where it begins, counted from 1; None for an entity that was sent as data.
+        entity_ref: its reference, where its envelope is good.
+        problems: what would keep it out.
+        warnings: what would not, such as a reference to nothing that was sent with it.
+    """
+
+    file: str
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    line: int | None = None
+    entity_ref: str | None = None
+
+
+class ValidationReport(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What the catalog says of documents, in the order they were sent."""
+
+    valid: bool
+    documents: tuple[CheckedDocument, ...]
 
 
 class LocationItem(msgspec.Struct, frozen=True):
