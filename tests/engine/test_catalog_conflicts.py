@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import pytest
-from catalog_kit import component, joined, names, rows
+from descriptor_kit import component, joined, names, rows
 from engine_kit import ADA, DictSource, Plugin, load_host, platform_of
 
 from towpath_engine.catalog.tables import CONFLICTS, REVISIONS, TOMBSTONES

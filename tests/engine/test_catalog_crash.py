@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from catalog_kit import component, joined, names, rows
+from descriptor_kit import component, joined, names, rows
 from engine_kit import ADA, load_host, platform_of, until
 
 from towpath_engine.catalog.tables import (

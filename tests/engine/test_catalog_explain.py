@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from catalog_kit import component, joined
+from descriptor_kit import component, joined
 from engine_kit import ADA, DictSource, Plugin, load_host, platform_of
 from pyroaring import BitMap
 from sqlalchemy import text
@@ -162,5 +162,9 @@ async def test_what_is_hidden_is_explained_as_what_never_was(platform, source):
     found = await explain(platform, "secret", visible=seen)
     assert (found.state, found.uid, found.stages) == ("unknown", None, [])
     assert found.nearest == ["component:default/secrets"]
+    source.files["/all.yaml"] = joined(component("secrets"))
+    await platform.catalog.register(ADA, "mem", "/all.yaml", again=True)
+    assert (await explain(platform, "secret")).state == "removed"
+    assert (await explain(platform, "secret", visible=seen)).state == "unknown"
     found = await explain(platform, "secre", visible=BitMap())
-    assert (found.nearest, found.named_by) == ([], [])
+    assert (list(found.nearest), list(found.named_by)) == ([], [])

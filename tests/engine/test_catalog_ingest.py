@@ -5,7 +5,7 @@ import json
 import textwrap
 
 import pytest
-from catalog_kit import component, joined, location, names, rows
+from descriptor_kit import component, joined, location, names, rows
 from engine_kit import ADA, DictSource, Plugin, load_host, platform_of
 
 from towpath_core.entities import Relation

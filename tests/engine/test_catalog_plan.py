@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from catalog_kit import component, joined, names, rows
+from descriptor_kit import component, joined, names, rows
 from engine_kit import ADA, DictSource, Plugin, load_host, platform_of
 from sqlalchemy import text
 from sqlmodel import SQLModel
