@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import psycopg
 import pytest
 from engine_kit import ADA, load_host, platform_of
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 from sqlalchemy import select
@@ -26,7 +26,7 @@ OWNERS = st.sampled_from(["x", "y"])
 SETS = st.sampled_from(["one", "two"])
 LISTS = st.dictionaries(NAMES, OWNERS, max_size=4)
 
-_EMPTY = "TRUNCATE entities, entity_revisions, catalog_marks, audit"
+_EMPTY = "TRUNCATE entities, entity_revisions, catalog_marks, catalog_tombstones, audit"
 
 
 def component(name, owner):
@@ -157,12 +157,13 @@ class Writes(RuleBasedStateMachine):
             assert [one.seq for one in told] == [
                 row.seq for row in reversed(rows) if row.ref == str(ref(name))
             ]
-            number = 0
+            numbers = {}
             for one in reversed(told):
-                number = 1 if one.change == "added" else number + 1
-                assert one.revision == number
+                # What comes back to the same holder within days goes on with its numbers.
+                numbers.setdefault(one.uid, []).append(one.revision)
                 if one.change == "changed":
                     assert one.differences
+            assert all(them == list(range(1, len(them) + 1)) for them in numbers.values())
             gone = told[0].change == "deleted"
             assert gone == (name not in self.state)
 
@@ -215,6 +216,10 @@ def test_writes_history_and_watches_agree_with_a_model(engine_url, tmp_path):
     run_machine(
         Writes,
         settings=settings(
-            max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=checks
+            max_examples=5,
+            stateful_step_count=10,
+            deadline=None,
+            suppress_health_check=checks,
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink takes minutes
         ),
     )

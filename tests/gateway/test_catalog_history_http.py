@@ -56,7 +56,7 @@ async def test_every_change_is_told_with_its_differences(api: httpx.AsyncClient)
     await api.put(address("pay"), json=component("pay"))
     found = await revisions(api, "pay")
     assert [one["change"] for one in found] == ["added", "deleted", "changed", "added"]
-    assert [one["revision"] for one in found] == [1, 3, 2, 1]
+    assert [one["revision"] for one in found] == [4, 3, 2, 1]
     assert {one["actor"] for one in found} == {"towpath/ada"}
     seqs = [one["seq"] for one in found]
     assert seqs == sorted(seqs, reverse=True)
@@ -174,7 +174,8 @@ async def test_a_revision_is_restored_through_the_checks_of_now(api: httpx.Async
     assert (await api.post(f"{HISTORY}/pay/{gone}/restore")).status_code == 409
     back = await api.post(url)
     assert back.status_code == 201
-    assert back.json()["uid"] != done.json()["uid"]
+    assert back.json()["uid"] == done.json()["uid"]
+    assert (await revisions(api, "pay"))[0]["reason"] == "restored"
     assert (await api.get(address("pay"))).json()["metadata"]["title"] == "one"
     assert (await api.post(f"{HISTORY}/other/{first}/restore")).status_code == 404
 

@@ -345,3 +345,17 @@ async def test_what_stands_for_a_resource_stays(here: Gateway, api: httpx.AsyncC
     answer = await api.put(url, json=body)
     assert answer.status_code == 409
     assert "resource" in answer.json()["next"]
+
+
+async def test_who_states_it_too_takes_it_at_once(api: httpx.AsyncClient, tmp_path: Path) -> None:
+    await api.put(address("gate"), json=component("gate", title="ours"))
+    file = tmp_path / "gate.yaml"
+    file.write_text(FILE)
+    await api.post("/api/v1/catalog/locations", json={"target": str(file)})
+    assert (await api.get(address("gate"))).json()["metadata"]["title"] == "ours"
+    (returns,) = (await api.delete(address("gate"))).json()["returns"]
+    assert returns["holder"]["file"] == str(file)
+    assert returns["when"].startswith("at once")
+    assert "title" not in (await api.get(address("gate"))).json()["metadata"]
+    held = await api.put(address("gate"), json=component("gate"))
+    assert held.status_code == 409 and f"{file}:2" in held.json()["why"]

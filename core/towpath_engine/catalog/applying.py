@@ -118,6 +118,7 @@ class Sets:
             tuple(sorted(outcome.changed)),
             tuple(sorted(outcome.unchanged)),
             tuple(sorted(outcome.deleted)),
+            tuple(sorted(outcome.handed)),
         )
         return Applied(id, done, False)
 
@@ -156,9 +157,10 @@ class Sets:
         plan = await self._changes.plan(principal, wish)
         consented = msgspec.structs.replace(wish, consent=plan.digest)
         outcome = await self._changes.carry_out(principal, consented)
-        if not outcome.deleted:
+        gone = [*outcome.deleted, *outcome.handed]
+        if not gone:
             raise NotFound(f"There is no set {id}.")
-        return sorted(outcome.deleted)
+        return sorted(gone)
 
     async def _find(self, after: str, origin: str | None, limit: int) -> Sequence[EntitySet]:
         c = ENTITIES.c

@@ -14,6 +14,7 @@ import msgspec
 from towpath_core.errors import Conflict, Problem
 from towpath_core.identity import Principal
 from towpath_engine import audit
+from towpath_engine.catalog.drafts import belongs
 from towpath_engine.catalog.feed import Follower
 from towpath_engine.catalog.preconditions import Condition
 from towpath_engine.catalog.standing import Holder, Standing, owner_of, standing
@@ -56,6 +57,7 @@ class Wish(msgspec.Struct, frozen=True):
         condition: what must be true of the one entity.
         consent: the digest of what may go, however much it is.
         source: where the content comes from, for the history; the origin where it is empty.
+        reason: why, in one word, where it is not simply written.
         removes: entities that are to go, whoever holds them.
     """
 
@@ -67,6 +69,7 @@ class Wish(msgspec.Struct, frozen=True):
     condition: Condition = Condition()
     consent: str | None = None
     source: str = ""
+    reason: str | None = None
     removes: tuple[str, ...] = ()
 
 
@@ -78,6 +81,7 @@ class ChangePlan(msgspec.Struct, frozen=True):
         changed: there with another content.
         unchanged: there already, as wished.
         deleted: what would go.
+        handed: what went to another who states it, too; only known when it is done.
         conflicts: who holds what, of references that others hold.
         digest: of what would go; says that just this may go. Empty where nothing would.
         guarded: whether so much would go that this must be said.
@@ -87,6 +91,7 @@ class ChangePlan(msgspec.Struct, frozen=True):
     changed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    handed: tuple[str, ...] = ()
     conflicts: Mapping[str, Holder] = {}
     digest: str = ""
     guarded: bool = False
@@ -178,7 +183,7 @@ def _needs(wish: Wish, there: Mapping[str, Standing]) -> set[Need]:
         known = there.get(draft.ref)
         if known is not None and known.body.encode() == draft.body:
             continue
-        needs.add((draft.ref, owner_of(msgspec.to_builtins(draft.entity))))
+        needs.add((draft.ref, owner_of(msgspec.json.decode(draft.body))))
         if known is not None:
             needs.add((draft.ref, known.owner))
     return needs
@@ -193,7 +198,7 @@ def _planned(wish: Wish, there: Mapping[str, Standing]) -> ChangePlan:
         known = there.get(draft.ref)
         if known is None:
             added.append(draft.ref)
-        elif known.holder.origin != wish.origin:
+        elif not belongs(known.holder.origin, wish.origin):
             conflicts[draft.ref] = known.holder
         else:
             same = known.body.encode() == draft.body
@@ -206,6 +211,7 @@ def _planned(wish: Wish, there: Mapping[str, Standing]) -> ChangePlan:
         tuple(sorted(changed)),
         tuple(sorted(unchanged)),
         tuple(leaving),
+        (),
         conflicts,
         _digest(leaving),
         # Nothing at all is what a folder that was not mounted holds too.
@@ -251,14 +257,19 @@ async def _write(
     _check_condition(wish, there)
     _refuse(wish, there)
     actor, source = audit.actor_of(principal), wish.source or wish.origin
-    outcome = await put_entities(transaction, wish.drafts, actor=actor, source=source)
+    outcome = await put_entities(
+        transaction, wish.drafts, actor=actor, source=source, reason=wish.reason
+    )
     uids = [there[ref].uid for ref in _leaving(wish, there)]
     if uids:
-        removed = await delete_entities(transaction, uids, actor=actor, source=source)
-        outcome.deleted, outcome.seq = removed.deleted, max(outcome.seq, removed.seq)
+        # What its holder lets go of may pass to others who state it, too.
+        why = "unlisted" if wish.whole else "deleted"
+        outcome.take(
+            await delete_entities(transaction, uids, actor=actor, source=source, reason=why)
+        )
     counts = {
         name: len(refs)
-        for name in ("added", "changed", "deleted")
+        for name in ("added", "changed", "deleted", "handed")
         if (refs := getattr(outcome, name))
     }
     if counts:

@@ -21,7 +21,6 @@ from towpath_engine.catalog.preconditions import Condition, content_tag
 from towpath_engine.catalog.standing import (
     API_ORIGIN,
     Holder,
-    Standing,
     claims,
     standing,
 )
@@ -114,12 +113,21 @@ class Declarations:
         condition: Condition | None = None,
         act: str,
         source: str = "",
+        reason: str | None = None,
     ) -> Declared:
         """Write one stated entity for an origin; as `put` otherwise."""
         async with self._database.begin() as transaction:
             there = await standing(transaction, [one.ref])
         drafts = await drafts_of(self._kinds, [one], there, origin)
-        wish = Wish(act, one.ref, origin, drafts, condition=condition or Condition(), source=source)
+        wish = Wish(
+            act,
+            one.ref,
+            origin,
+            drafts,
+            condition=condition or Condition(),
+            source=source,
+            reason=reason,
+        )
         outcome = await self._changes.carry_out(principal, wish)
         return await self._declared(one.ref, outcome, drafts[0].body)
 
@@ -146,9 +154,14 @@ class Declarations:
         async with self._database.begin() as transaction:
             others = await claims(transaction, name)
         outcome = await self._changes.carry_out(principal, wish)
-        if there is None or not outcome.deleted:
+        if there is None or not (outcome.deleted or outcome.handed):
             raise NotFound(f"There is no entity {name}.")
-        return Removed(name, there.uid, _returns(there, others))
+        if outcome.handed:
+            async with self._database.begin() as transaction:
+                heir = (await standing(transaction, [name])).get(name)
+            others = [heir.holder] if heir is not None else []
+            return Removed(name, there.uid, _returns(others, "at once: it states it, too"))
+        return Removed(name, there.uid, _returns([there.holder, *others]))
 
     async def _declared(self, ref: str, outcome: Outcome, body: bytes) -> Declared:
         change: Change = "unchanged"
@@ -180,17 +193,16 @@ def _see_that_it_is(one: Stated, ref: EntityRef) -> None:
         raise Invalid("The entity is not the one that the address names.", problems=problems)
 
 
-def _returns(there: Standing, others: Sequence[Holder]) -> list[Returns]:
+def _returns(holders: Sequence[Holder], when: str | None = None) -> list[Returns]:
     found = []
-    for holder in (there.holder, *others):
+    for holder in holders:
         if holder.type == "location":
-            when = "when the location is read again"
             way = (
                 f"Take it out of {holder.place}, or unregister the location: "
                 f"DELETE /api/catalog/locations/{holder.location_id}."
             )
-            found.append(Returns(holder, when, way))
+            found.append(Returns(holder, when or "when the location is read again", way))
         elif holder.type == "set":
-            when = "when the set is applied again"
-            found.append(Returns(holder, when, "Take it out of what is applied."))
+            way = "Take it out of what is applied."
+            found.append(Returns(holder, when or "when the set is applied again", way))
     return found

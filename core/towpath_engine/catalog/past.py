@@ -92,25 +92,21 @@ def edges_of(text: str | None) -> Edges:
     return _EDGES.decode(text) if text else ()
 
 
-def final_form(
-    body: str | Mapping[str, Any], uid: UUID, edges: Iterable[tuple[str, str]]
-) -> tuple[bytes, str]:
-    """An entity as readers get it, and its `metadata.etag`.
+def final_form(body: str, uid: UUID, edges: Iterable[tuple[str, str]]) -> tuple[bytes, str]:
+    """An entity as readers get it, and its `metadata.etag`: both as the index makes them.
 
     Args:
-        body: the envelope, as JSON text or as data.
+        body: the envelope, as JSON text.
         uid: its id.
         edges: its relations, as (type, target).
     """
-    found: Any = msgspec.json.decode(body) if isinstance(body, str) else body
-    entity: dict[str, Any] = {**found, "metadata": {**found["metadata"]}}
-    entity["relations"] = [
-        {"type": type, "targetRef": target} for type, target in sorted(set(edges))
-    ]
-    entity["metadata"]["uid"] = str(uid)
-    plain = msgspec.json.encode(entity, order="deterministic")
-    etag = hashlib.sha1(plain, usedforsecurity=False).hexdigest()
-    entity["metadata"]["etag"] = etag
+    related = [{"type": type, "targetRef": target} for type, target in sorted(set(edges))]
+    tail = msgspec.json.encode(related)
+    digest = hashlib.sha1(f"{uid}\n{body}".encode(), usedforsecurity=False).digest()
+    etag = hashlib.sha1(digest + tail, usedforsecurity=False).hexdigest()
+    entity: dict[str, Any] = msgspec.json.decode(body)
+    entity["metadata"] |= {"uid": str(uid), "etag": etag}
+    entity["relations"] = related
     return msgspec.json.encode(entity), etag
 
 

@@ -9,9 +9,10 @@ from towpath_core.errors import Conflict
 from towpath_core.identity import Principal
 from towpath_core.refs import EntityRef
 from towpath_engine.catalog.declaring import Declarations, Declared
+from towpath_engine.catalog.drafts import belongs
 from towpath_engine.catalog.history import History
 from towpath_engine.catalog.preconditions import Condition
-from towpath_engine.catalog.standing import Holder, standing
+from towpath_engine.catalog.standing import API_ORIGIN, Holder, standing
 from towpath_engine.catalog.stating import GIVEN_ANNOTATIONS, Statement, stated
 from towpath_engine.store.database import Database
 
@@ -35,7 +36,8 @@ class Restoring:
     ) -> Declared:
         """Make an entity what it was in a revision; readable when this returns.
 
-        Works for entities that are gone: they are held by the API then, with a new uid.
+        Works for entities that are gone: they are held by the API then, with the uid that they had
+        as long as their tombstones are kept.
         Idempotent: what is so already is left alone.
 
         Raises:
@@ -51,7 +53,7 @@ class Restoring:
             raise Conflict(f"Revision {seq} removed {ref}.", next="Restore the revision before it.")
         async with self._database.begin() as transaction:
             there = (await standing(transaction, [str(ref)])).get(str(ref))
-        if there is not None and there.holder.type != "api":
+        if there is not None and not belongs(there.holder.origin, API_ORIGIN):
             raise _overwritten(str(ref), there.holder)
         value = msgspec.json.decode(found.body)
         annotations = value["metadata"].get("annotations", {})
@@ -60,17 +62,22 @@ class Restoring:
         }
         (one,) = stated([Statement(Document(value, 1))])
         return await self._declarations.write(
-            principal, one, condition=condition, act="catalog:restore", source=f"history:{seq}"
+            principal,
+            one,
+            condition=condition,
+            act="catalog:restore",
+            source=f"history:{seq}",
+            reason="restored",
         )
 
 
 def _overwritten(ref: str, holder: Holder) -> Conflict:
     when = {
-        "location": "the next reading of the location",
-        "set": "the next time that the set is applied",
-    }.get(holder.type, "the platform")
+        "location": ": the next reading of the location would overwrite it",
+        "set": ": the next time that the set is applied would overwrite it",
+    }.get(holder.type, "")
     return Conflict(
         f"{ref} cannot be restored here.",
-        why=f"{holder.place} holds it: {when} would overwrite it.",
+        why=f"{holder.place} holds it{when}.",
         next=holder.way,
     )

@@ -15,6 +15,7 @@ from sqlalchemy import func, or_, select
 
 from towpath_core.errors import TowpathError
 from towpath_core.refs import parse_ref
+from towpath_engine.catalog.drafts import RESTORED
 from towpath_engine.catalog.tables import CONFLICTS, ENTITIES
 from towpath_engine.store.database import Transaction
 
@@ -40,7 +41,11 @@ _RAW = msgspec.json.Decoder()
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who declares an entity, and where: a location, a set, the API, or the platform itself."""
+    """Who declares an entity, and where.
+
+    A location, a set, the API, the platform itself; or nobody, where it was restored though what
+    held it lacks it.
+    """
 
     origin: str
     location_id: UUID | None = None
@@ -50,6 +55,8 @@ class Holder(msgspec.Struct, frozen=True):
     @property
     def type(self) -> str:
         """What kind of holder it is."""
+        if self.origin.startswith(RESTORED):
+            return "restored"
         for type, begin in (("api", "api:"), ("set", SET_ORIGIN), ("platform", OWN_ORIGIN)):
             if self.origin.startswith(begin) and self.location_id is None:
                 return type

@@ -121,7 +121,7 @@ async def drafts_of(
         Invalid: a kind finds fault with one, or it sets what the catalog gives; has all problems.
     """
     final = [_for(one.entity, origin) for one in entities]
-    verdicts = await kinds.judge(final)
+    verdicts = await kinds.judge(final, origin)
     making = (entities, final, verdicts, there, origin)
     if len(entities) < _MANY:
         return _drafts(*making)

@@ -66,7 +66,7 @@ class HistoryController(Controller):
         """Make the entity what it was then, as a new revision that passes the checks of today.
 
         Refused where a location or a set holds it, which would overwrite it. An entity that is
-        gone comes back with a new uid, held by the API.
+        gone comes back, held by the API; with its uid as long as its tombstone is kept.
         """
         ref = EntityRef(kind, namespace, name)
         platform = request.platform

@@ -95,6 +95,7 @@ _APPLIED = AppliedSetWire(
     changed=[],
     unchanged=["api:default/tolls"],
     deleted=["component:default/old-payments"],
+    handed=[],
     conflicts=[
         HeldElsewhereWire(
             "component:default/gate", _HOLDER, "Change it in its file and refresh it."

@@ -131,7 +131,8 @@ class HeldElsewhereWire(Wire, frozen=True):
 class AppliedSetWire(Wire, frozen=True, omit_defaults=False):
     """What applying a set did, or would do for a dry run.
 
-    `pruneDigest` names what would go; sent as `prune` it says that just this may.
+    `handed` went to another who states it, too. `pruneDigest` names what would go; sent as
+    `prune` it says that just this may.
     """
 
     id: str
@@ -140,6 +141,7 @@ class AppliedSetWire(Wire, frozen=True, omit_defaults=False):
     changed: list[str]
     unchanged: list[str]
     deleted: list[str]
+    handed: list[str]
     conflicts: list[HeldElsewhereWire]
     guarded: bool
     prune_digest: str | None = None
@@ -155,6 +157,7 @@ class AppliedSetWire(Wire, frozen=True, omit_defaults=False):
             list(plan.changed),
             list(plan.unchanged),
             list(plan.deleted),
+            list(plan.handed),
             [
                 HeldElsewhereWire(ref, EntityHolderWire.of(holder), holder.way)
                 for ref, holder in sorted(plan.conflicts.items())

@@ -73,7 +73,10 @@ class DeclaredEntity(_Shape, frozen=True):
 
 
 class EntityHolder(_Shape, frozen=True):
-    """Who declares an entity: a `location`, a `set`, the `api` or the `platform`, and where."""
+    """Who declares an entity, and where.
+
+    `type` is `location`, `set`, `api`, `platform`, or `restored` where nobody does any more.
+    """
 
     type: str
     origin: str
@@ -116,6 +119,7 @@ class AppliedSet(_Shape, frozen=True):
         changed: of what was there with another content.
         unchanged: of what was there already.
         deleted: of what is not listed any more.
+        handed: of what is not listed, and went to another who states it, too.
         conflicts: what others hold; only of a plan.
         guarded: whether so much would go that `prune_digest` must be given as `prune`.
         prune_digest: stands for just what would go.
@@ -127,6 +131,7 @@ class AppliedSet(_Shape, frozen=True):
     changed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    handed: tuple[str, ...] = ()
     conflicts: tuple[SetConflict, ...] = ()
     guarded: bool = False
     prune_digest: str | None = None
