@@ -14,7 +14,7 @@ from towpath_core.catalog import CatalogSource, Document, SourceFile
 from towpath_core.entities import Entity
 from towpath_core.errors import NotFound, Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
-from towpath_engine.catalog.following import Stop, follow
+from towpath_engine.catalog.following import Stop, Trail, follow
 from towpath_engine.catalog.reading import LocationReader, ReadingLimits
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.sources import within
@@ -61,7 +61,8 @@ async def validate_targets(
         origin: the location that the entities would come from, for the rules.
     """
     reading = _Reading(host, limits or ReadingLimits(), rules, origin, type)
-    waiting = deque(Stop(type, target, 0) for target in targets)
+    trail = Trail()
+    waiting = deque(Stop(type, target, 0, trail=trail) for target in targets)
     while waiting:
         waiting.extend(await reading.stop(waiting.popleft()))
     return await reading.done()

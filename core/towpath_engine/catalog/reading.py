@@ -152,7 +152,7 @@ class LocationReader:
             reading.complete = False
             return
         for one in stops:
-            yield msgspec.structs.replace(one, depth=stop.depth + 1)
+            yield msgspec.structs.replace(one, depth=stop.depth + 1, trail=stop.trail)
 
     async def _files(self, stops: Sequence[Stop], reading: Reading) -> list[Found | None]:
         """What each stop gives, in order; they are asked at the same time."""
