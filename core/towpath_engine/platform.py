@@ -246,6 +246,7 @@ async def _assembled(
         pruning.cancel()
         await asyncio.gather(pruning, return_exceptions=True)
         await platform.listener.stop()
+        await platform.hub.close()
 
 
 def _sealer(settings: EngineSettings) -> Sealer:

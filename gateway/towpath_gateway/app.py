@@ -19,7 +19,9 @@ from towpath_gateway.catalog.declared import DeclaredController
 from towpath_gateway.catalog.document import CatalogDocumentController
 from towpath_gateway.catalog.entities import EntityController
 from towpath_gateway.catalog.history import HistoryController
+from towpath_gateway.catalog.keeping import LocationKeepingController
 from towpath_gateway.catalog.locations import LocationController
+from towpath_gateway.catalog.reasons import ReasonController
 from towpath_gateway.catalog.sets import SetController
 from towpath_gateway.catalog.short import ShortWay
 from towpath_gateway.catalog.v1 import CatalogV1Controller
@@ -57,6 +59,8 @@ _CONTROLLERS = (
     SetController,
     HistoryController,
     WatchController,
+    LocationKeepingController,
+    ReasonController,
     ScaffolderController,
     RunController,
     OfferingController,

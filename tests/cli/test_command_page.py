@@ -11,6 +11,7 @@ import pytest
 import typer
 from contract_server import Platform as Served
 from contract_server import entity, ref_of
+from contract_state import tombstone
 
 from towpath_cli.extensions import KNOWN
 from towpath_cli.failure import EXIT_CODES
@@ -77,6 +78,8 @@ def test_the_examples_run_one_after_the_other(
     (tmp_path / "entities" / "tolls.yaml").write_text(text.format("toll-gate"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("API_KEY", "s3cret")
+    served.held = ["component:default/old-boat"]
+    served.tombstones = [tombstone("component:default/old-shop")]
     known = {
         "RUN": served.finished("scaffold", "done", {}).id,
         "OPEN_RUN": served.run("scaffold", "open").id,

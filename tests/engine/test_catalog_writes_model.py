@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, aclosing
 
 import hypothesis.strategies as st
 import psycopg
+import pytest
 from engine_kit import ADA, load_host, platform_of
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -207,12 +208,13 @@ class Writes(RuleBasedStateMachine):
                     return found
 
 
+@pytest.mark.timeout(300)
 def test_writes_history_and_watches_agree_with_a_model(engine_url, tmp_path):
     Writes.url, Writes.home = engine_url, tmp_path
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     run_machine(
         Writes,
         settings=settings(
-            max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=checks
+            max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=checks
         ),
     )

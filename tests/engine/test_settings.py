@@ -25,6 +25,14 @@ def test_without_anything_the_home_is_that_of_the_user():
     assert found.plugins.disabled == frozenset()
 
 
+@pytest.mark.parametrize("days", ["0", "-1", "1.5", "true", "'30'", "36501"])
+def test_days_of_history_are_a_whole_number(tmp_path, days):
+    assert load(tmp_path).history_days == 365
+    assert load(tmp_path, "[catalog]\nhistory_days = 30\n").history_days == 30
+    with pytest.raises(SettingsError, match="history_days"):
+        load(tmp_path, f"[catalog]\nhistory_days = {days}\n")
+
+
 def test_the_file_is_read(tmp_path):
     found = load(
         tmp_path,

@@ -9,7 +9,7 @@ import asyncio
 import difflib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -125,8 +125,8 @@ def _present(trace: Trace) -> tuple[State, str]:
     if entity.origin.startswith(RESTORED):
         source = entity.origin.removeprefix(RESTORED)
         text = f"It is in the catalog because it was restored, though {source} lacks it"
-    elif trace.problems:
-        problem = trace.problems[0]
+    elif wrong := _wrong(trace):
+        problem = wrong[0]
         at = _place(problem.file, problem.line) or where
         text = (
             "It is in the catalog as it was before: what stands there now is not taken in, "
@@ -135,6 +135,13 @@ def _present(trace: Trace) -> tuple[State, str]:
     elif trace.claims:
         text += f"; {trace.claims[0].origin} states it too and is left out"
     return "there", f"{text.rstrip('.')}."
+
+
+def _wrong(trace: Trace) -> Sequence[Any]:
+    """What is wrong with the entity where it is held, not where another states it too."""
+    place = trace.entity.location_id
+    mine = [problem for problem in trace.problems if problem.location_id == place]
+    return [problem for problem in mine if problem.code not in ("conflict", "duplicate")]
 
 
 def _refused(trace: Trace) -> str:

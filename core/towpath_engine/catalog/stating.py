@@ -34,6 +34,7 @@ GIVEN_ANNOTATIONS = (MANAGED_BY, MANAGED_BY_ORIGIN, "backstage.io/orphan")
 _GIVEN = ("relations", "status")
 _MAX_BODY = 4 * 1024 * 1024
 _MANY = 50
+_DEPTH = 100
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -88,6 +89,8 @@ def stated(statements: Iterable[Statement]) -> list[Stated]:
         if not faults and document.value is None and statement.file is not None:
             continue
         entity = None
+        if not faults and (deep := _too_deep(document.value)) is not None:
+            faults = [deep]
         if not faults:
             entity, faults = entity_of(document)
         if entity is not None and entity.kind.lower() == "location":
@@ -144,6 +147,21 @@ def _drafts(
     if problems:
         raise Invalid(_amount(problems), problems=problems)
     return drafts
+
+
+def _too_deep(value: Any) -> Problem | None:
+    """What is wrong with a document that nests so deep that not everybody could read it again."""
+    level, depth = [value], 0
+    while level := [
+        item
+        for node in level
+        if isinstance(node, dict | list)
+        for item in (node.values() if isinstance(node, dict) else node)
+    ]:
+        depth += 1
+        if depth > _DEPTH:
+            return Problem("limit", f"it nests deeper than {_DEPTH}")
+    return None
 
 
 def _without_given(document: Document) -> Document:

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 200
 _TURN = 64
+_AGAIN = 1.0
+"""Seconds after which a database that did not answer is asked again."""
 
 
 class HubLimits(msgspec.Struct, frozen=True):
@@ -110,6 +112,8 @@ class ChangeHub:
         self._queues: set[_Queue] = set()
         self._position = 0
         self._lock = asyncio.Lock()
+        self._news = False
+        self._pumping: asyncio.Task[None] | None = None
 
     @property
     def watchers(self) -> int:
@@ -148,17 +152,31 @@ class ChangeHub:
         return Watch(self, filter, after, listed and after is None, beat_seconds)
 
     async def on_notify(self, payload: str) -> None:
-        """React to a notification, or to a connection that stands again."""
-        try:
-            await self.pump()
-        except Unavailable:
-            log.warning("catalog.watch_waits")
+        """React to a notification, or to a connection that stands again; returns at once."""
+        self._news = True
+        if self._pumping is None or self._pumping.done():
+            self._pumping = asyncio.create_task(self._pump(), name="catalog-watch")
 
-    async def pump(self) -> None:
-        """Hand on all that is new."""
-        async with self._lock:
-            while self._queues and await self._step():
-                pass
+    async def close(self) -> None:
+        """Hand on no more."""
+        if self._pumping is not None:
+            self._pumping.cancel()
+            await asyncio.gather(self._pumping, return_exceptions=True)
+
+    async def _pump(self) -> None:
+        """Hand on all that is new; what comes meanwhile, too."""
+        while self._news:
+            self._news = False
+            try:
+                async with self._lock:
+                    while self._queues and await self._step():
+                        pass
+            except Unavailable:
+                log.warning("catalog.watch_waits", seconds=_AGAIN)
+                await asyncio.sleep(_AGAIN)
+                self._news = True
+            except Exception:
+                log.exception("catalog.watch_failed")
 
     async def join(self) -> _Queue:
         """Begin to get changes; all up to the queue's position are older."""

@@ -14,6 +14,7 @@ from towpath_sdk._sync.watch import watch
 from towpath_sdk._wire.calls import ask, decode, get, post, route
 from towpath_sdk._wire.entities import Entity, Facet, ValidationReport
 from towpath_sdk._wire.errors import UnexpectedAnswer
+from towpath_sdk._wire.keeping import Explanation
 from towpath_sdk._wire.pages import entity_page, next_call
 from towpath_sdk._wire.query import Filter, entity_query, facet_query
 from towpath_sdk._wire.refs import EntityRef, parse_ref
@@ -114,6 +115,15 @@ class Entities:
             For each facet that was named its values, sorted.
         """
         return (self._link.read(facet_query(facets, filter), _Facets)).facets
+
+    def explain(self, ref: str | EntityRef) -> Explanation:
+        """Why an entity is in the catalog as it is, or why it is not: every stage, with its place.
+
+        Answers for every reference, also for one that nobody ever stated.
+        """
+        found = parse_ref(ref)
+        path = route("/api/v1/catalog/explain", found.kind, found.namespace, found.name)
+        return self._link.read(get(path), Explanation)
 
     def validate(
         self,

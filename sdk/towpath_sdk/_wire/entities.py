@@ -18,6 +18,7 @@ __all__ = (
     "Entity",
     "EntityStatus",
     "Facet",
+    "HeldEntities",
     "Location",
     "LocationProblem",
     "LocationReport",
@@ -108,6 +109,14 @@ class Location(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     entity_ref: str | None = None
 
 
+class HeldEntities(msgspec.Struct, frozen=True, rename="camel"):
+    """Entities that vanished from a location and stay until somebody confirms, by `digest`."""
+
+    digest: str
+    count: int
+    entity_refs: tuple[str, ...]
+
+
 class LocationReport(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What reading a location gave.
 
@@ -115,6 +124,8 @@ class LocationReport(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
         created: whether the location is new; else it was known and has been read again.
         entity_refs: the entities it holds, readable from now on.
         problems: what could not be taken in, with its place. The good rest was.
+        warnings: what was taken in, but is not as it should be: references that lead nowhere.
+        held: what vanished from it in numbers that somebody must confirm.
     """
 
     id: str
@@ -123,12 +134,15 @@ class LocationReport(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     created: bool
     entity_refs: tuple[str, ...]
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    held: HeldEntities | None = None
 
 
 class LocationProblem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Something in a location that the catalog cannot take in, since when (UTC).
 
-    The other fields are those of `Problem`.
+    A `level` of `warning` is about what was taken in all the same; `target` is a reference that
+    leads nowhere, where that is the problem. The other fields are those of `Problem`.
     """
 
     location_id: str
@@ -140,6 +154,8 @@ class LocationProblem(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     column: int | None = None
     pointer: str | None = None
     entity_ref: str | None = None
+    level: str = "error"
+    target: str | None = None
 
     @property
     def problem(self) -> Problem:
