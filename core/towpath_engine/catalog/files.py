@@ -49,7 +49,7 @@ async def remember_files(
             "file": name,
             "etag": file.etag,
             "whole": file.whole and name not in doubtful,
-            "stops": [_kept(stop) for stop in file.stops] or None,
+            "stops": msgspec.to_builtins(file.stops) or None,
         }
         for name, file in reading.files.items()
         if not file.kept or name in doubtful or not file.whole
@@ -61,10 +61,3 @@ async def remember_files(
             index_elements=[c.location_id, c.file], set_=renewed
         )
         await transaction.execute(statement, rows)
-
-
-def _kept(stop: Stop) -> dict[str, object]:
-    """A stop as it is stored: without its trail, which is that of one reading."""
-    names = [name for name in stop.__struct_fields__ if name != "trail"]
-    kept: dict[str, object] = msgspec.to_builtins({name: getattr(stop, name) for name in names})
-    return kept

@@ -61,8 +61,7 @@ async def validate_targets(
         origin: the location that the entities would come from, for the rules.
     """
     reading = _Reading(host, limits or ReadingLimits(), rules, origin, type)
-    trail = Trail()
-    waiting = deque(Stop(type, target, 0, trail=trail) for target in targets)
+    waiting = deque(Stop(type, target, 0) for target in targets)
     while waiting:
         waiting.extend(await reading.stop(waiting.popleft()))
     return await reading.done()
@@ -84,12 +83,19 @@ class _Reading:
         self._origin = origin
         self._type = type
         self._files: set[str] = set()
+        self._trail = Trail(limits.targets)
         self._sheets: list[Sheet] = []
         self._unread: list[Problem] = []
         self._skipped: list[Problem] = []
 
     async def stop(self, stop: Stop) -> Sequence[Stop]:
         """Read a stop; gives where it leads to."""
+        if self._trail.full:
+            text = f"there are more than {self._trail.most:,} targets"
+            self._unread.append(Problem("limit", text, stop.stated_in))
+            return ()
+        if not self._trail.take(stop.type, stop.target):
+            return ()
         source = self._reader.source_for(stop.type, stop.target)
         if stop.type != self._type:
             # A server reads it from elsewhere; here nothing is fetched.

@@ -164,9 +164,6 @@ class LocationReader:
             reading.complete = False
             return
         for one in stops:
-<<<<<<< HEAD
-            yield msgspec.structs.replace(one, depth=stop.depth + 1, trail=stop.trail)
-=======
             if trail.full:
                 text = f"the location leads to over {trail.most:,} targets"
                 reading.note("limit", text, one.stated_in)
@@ -174,7 +171,6 @@ class LocationReader:
                 return
             if trail.take(one.type, one.target):
                 yield msgspec.structs.replace(one, depth=stop.depth + 1)
->>>>>>> main
 
     async def _files(self, stops: Sequence[Stop], reading: Reading) -> list[Found | None]:
         """What each stop gives, in order; they are asked at the same time."""
