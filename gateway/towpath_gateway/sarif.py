@@ -37,38 +37,37 @@ def sarif(
     found = [("error", ref, one) for ref, one in problems]
     found += [("warning", ref, one) for ref, one in warnings]
     codes = sorted({one.code for _, _, one in found})
-    driver = {
-        "name": "towpath",
-        "version": version,
-        "rules": [{"id": code} for code in codes],
-    }
-    invocation: dict[str, Any] = {"executionSuccessful": not unread}
-    if unread:
-        invocation["toolExecutionNotifications"] = [
-            _with_place({"level": "error", "message": {"text": str(one)}}, None, one.place, root)
-            for one in unread
-        ]
+    driver = {"name": "towpath", "version": version, "rules": [{"id": code} for code in codes]}
     run = {
         "tool": {"driver": driver},
-        "invocations": [invocation],
+        "invocations": [_invocation(unread, root)],
         "originalUriBaseIds": {_ROOT: {"uri": f"{root.as_uri().rstrip('/')}/"}},
         "columnKind": "unicodeCodePoints",
-        "results": [
-            _with_place(
-                {
-                    "ruleId": one.code,
-                    "ruleIndex": codes.index(one.code),
-                    "level": level,
-                    "message": {"text": one.message},
-                },
-                ref,
-                one.place,
-                root,
-            )
-            for level, ref, one in found
-        ],
+        "results": [_result(level, ref, one, codes, root) for level, ref, one in found],
     }
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _invocation(unread: Sequence[Problem], root: Path) -> dict[str, Any]:
+    if not unread:
+        return {"executionSuccessful": True}
+    notes = [
+        _with_place({"level": "error", "message": {"text": str(one)}}, None, one.place, root)
+        for one in unread
+    ]
+    return {"executionSuccessful": False, "toolExecutionNotifications": notes}
+
+
+def _result(
+    level: str, ref: str | None, one: Problem, codes: Sequence[str], root: Path
+) -> dict[str, Any]:
+    result = {
+        "ruleId": one.code,
+        "ruleIndex": codes.index(one.code),
+        "level": level,
+        "message": {"text": one.message},
+    }
+    return _with_place(result, ref, one.place, root)
 
 
 def _with_place(

@@ -14,7 +14,7 @@ from towpath_core.catalog import CatalogSource, Document, SourceFile
 from towpath_core.entities import Entity
 from towpath_core.errors import NotFound, Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
-from towpath_engine.catalog.following import Stop, follow
+from towpath_engine.catalog.following import Stop, Trail, follow
 from towpath_engine.catalog.reading import LocationReader, ReadingLimits
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.sources import within
@@ -83,12 +83,19 @@ class _Reading:
         self._origin = origin
         self._type = type
         self._files: set[str] = set()
+        self._trail = Trail(limits.targets)
         self._sheets: list[Sheet] = []
         self._unread: list[Problem] = []
         self._skipped: list[Problem] = []
 
     async def stop(self, stop: Stop) -> Sequence[Stop]:
         """Read a stop; gives where it leads to."""
+        if self._trail.full:
+            text = f"there are more than {self._trail.most:,} targets"
+            self._unread.append(Problem("limit", text, stop.stated_in))
+            return ()
+        if not self._trail.take(stop.type, stop.target):
+            return ()
         source = self._reader.source_for(stop.type, stop.target)
         if stop.type != self._type:
             # A server reads it from elsewhere; here nothing is fetched.
