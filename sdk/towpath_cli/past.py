@@ -30,7 +30,7 @@ Ref = Annotated[str, typer.Argument(metavar="REF", help="The entity; it may be g
     examples=(
         "towpath catalog history component:default/shop-1",
         "towpath catalog history component:default/shop-1 --limit 1 -o json",
-        "towpath catalog history component:default/shop-1 --at 2026-11-23T09:30:00Z -o yaml",
+        "towpath catalog history component:default/shop-1 --at 2026-11-23T09:30:00Z",
     ),
 )
 def history(
