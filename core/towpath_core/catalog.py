@@ -22,6 +22,7 @@ __all__ = (
     "EntityKind",
     "PlaceholderFormat",
     "SourceFile",
+    "TreeClaims",
     "TreeSource",
     "WatchableSource",
     "one_reading",
@@ -97,6 +98,15 @@ class TreeSource(Protocol):
             Invalid: it holds a link or a special file.
             LimitExceeded: there is more than `max_bytes` in all, or more than `max_files`.
         """
+        ...
+
+
+@runtime_checkable
+class TreeClaims(Protocol):
+    """The power of a `TreeSource` to hand over folders of addresses that another source reads."""
+
+    def claims_tree(self, type: str, target: str) -> bool:
+        """Whether it hands over such a target. Looks at the text only, does no I/O."""
         ...
 
 

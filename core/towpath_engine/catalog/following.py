@@ -17,7 +17,7 @@ from towpath_core.entities import Entity
 from towpath_core.errors import Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
 
-__all__ = ("Following", "Stop", "Trail", "follow", "stated_targets")
+__all__ = ("Following", "Stop", "Trail", "follow")
 
 _SECONDS = 10.0
 _ELSEWHERE = re.compile(r"(git\+)?https?://", re.IGNORECASE)
@@ -145,12 +145,12 @@ def _stated(found: Iterable[tuple[Entity, Document]], stop: Stop, file: str) -> 
             continue
         type = str(entity.spec.get("type") or stop.type)
         optional = entity.spec.get("presence") == "optional"
-        for pointer, target in stated_targets(entity.spec):
+        for pointer, target in _targets(entity.spec):
             place = document.place(file, pointer)
             yield Stop(type, target, stop.depth + 1, optional, place)
 
 
-def stated_targets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _targets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The targets that the spec of a Location entity states, each after its JSON pointer."""
     if isinstance(spec.get("target"), str):
         yield "/spec/target", spec["target"]
