@@ -16,11 +16,13 @@ from towpath_core.errors import Place, Problem
 
 __all__ = (
     "CatalogSource",
+    "CompletingKind",
     "DescriptorFormat",
     "Document",
     "EntityKind",
     "PlaceholderFormat",
     "SourceFile",
+    "TreeClaims",
     "TreeSource",
     "WatchableSource",
     "one_reading",
@@ -96,6 +98,15 @@ class TreeSource(Protocol):
             Invalid: it holds a link or a special file.
             LimitExceeded: there is more than `max_bytes` in all, or more than `max_files`.
         """
+        ...
+
+
+@runtime_checkable
+class TreeClaims(Protocol):
+    """The power of a `TreeSource` to hand over folders of addresses that another source reads."""
+
+    def claims_tree(self, type: str, target: str) -> bool:
+        """Whether it hands over such a target. Looks at the text only, does no I/O."""
         ...
 
 
@@ -204,6 +215,9 @@ class PlaceholderFormat(Protocol):
 class EntityKind(Protocol):
     """A kind of entity: which documents it takes, and what they say about others.
 
+    A kind whose rules are configured may have a text `revision` that changes with them: files that
+    have not changed are judged again when it does.
+
     Attributes:
         name: as written in `kind`, such as `Component`.
         api_versions: the versions it takes; each is unique with the name, without its case, among
@@ -221,5 +235,18 @@ class EntityKind(Protocol):
         """The edges an entity states, both directions of each, with canonical references.
 
         Only called for an entity that `check` found no fault with. No I/O.
+        """
+        ...
+
+
+@runtime_checkable
+class CompletingKind(Protocol):
+    """The power of a kind to fill in what an author left out, beside `EntityKind`."""
+
+    def complete(self, entity: Entity) -> Entity:
+        """The entity with values where its author gave none; called before `check`. No I/O.
+
+        Must give back an entity of the same reference, and the same object where nothing is
+        missing; it does not change the one that it gets.
         """
         ...

@@ -32,6 +32,7 @@ from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.restoring import Restoring
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.service import CatalogService
+from towpath_engine.catalog.validation import Validator
 from towpath_engine.catalog.visibility import Sight
 from towpath_engine.catalog.watching import ChangeHub
 from towpath_engine.egress.client import EgressClient
@@ -96,7 +97,9 @@ class Platform:
         self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
-        self.reader = LocationReader(host, rules=CatalogRules(settings.catalog_rules))
+        rules = CatalogRules(settings.catalog_rules)
+        self.reader = LocationReader(host, rules=rules)
+        self.validator = Validator(host, rules=rules)
         self.catalog = CatalogService(
             database, index, feed, self.reader, self.policy, settings.keeping
         )

@@ -19,10 +19,13 @@ from towpath_gateway.catalog.declared import DeclaredController
 from towpath_gateway.catalog.document import CatalogDocumentController
 from towpath_gateway.catalog.entities import EntityController
 from towpath_gateway.catalog.history import HistoryController
+from towpath_gateway.catalog.keeping import LocationKeepingController
 from towpath_gateway.catalog.locations import LocationController
+from towpath_gateway.catalog.reasons import ReasonController
 from towpath_gateway.catalog.sets import SetController
 from towpath_gateway.catalog.short import ShortWay
 from towpath_gateway.catalog.v1 import CatalogV1Controller
+from towpath_gateway.catalog.validation import ValidationController
 from towpath_gateway.catalog.watch import WatchController
 from towpath_gateway.gate import Gate
 from towpath_gateway.parameters import accept_queries
@@ -51,10 +54,13 @@ _CONTROLLERS = (
     AnalysisController,
     CatalogDocumentController,
     CatalogV1Controller,
+    ValidationController,
     DeclaredController,
     SetController,
     HistoryController,
     WatchController,
+    LocationKeepingController,
+    ReasonController,
     ScaffolderController,
     RunController,
     OfferingController,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -68,6 +69,16 @@ class Ask(Request[Principal, Any, State]):
         """Whether the principal may see an entity of the index."""
         visible = await self.visible()
         return visible is None or number in visible
+
+    async def sight_of_refs(self) -> Callable[[str], bool]:
+        """Tells whether the principal may see the entity with a canonical reference.
+
+        What is not there any more is seen only by those who may see everything.
+        """
+        visible, index = await self.visible(), self.platform.index
+        if visible is None:
+            return lambda ref: True
+        return lambda ref: (entry := index.by_ref(ref)) is not None and entry.number in visible
 
     @property
     def key(self) -> str | None:

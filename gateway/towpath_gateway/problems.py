@@ -29,6 +29,7 @@ __all__ = (
     "answer_error",
     "answer_fault",
     "is_compatible",
+    "shortened",
 )
 
 log = structlog.get_logger(__name__)
@@ -96,8 +97,8 @@ class ErrorItem(Wire, frozen=True):
     @classmethod
     def of(cls, problem: Problem) -> ErrorItem:
         """Show a problem."""
-        place, message = problem.place, _short(problem.message)
-        pointer = _short(place.pointer) if place.pointer is not None else None
+        place, message = problem.place, shortened(problem.message)
+        pointer = shortened(place.pointer) if place.pointer is not None else None
         return cls(problem.code, message, pointer, place.file, place.line, place.column)
 
 
@@ -174,18 +175,18 @@ def _detail(path: str, code: str, fault: TowpathError) -> ProblemDetail:
         type=f"urn:towpath:problem:{code}",
         title=kind.title,
         status=kind.status,
-        detail=_short(fault.what),
+        detail=shortened(fault.what),
         instance=_plain(path),
         code=code,
-        why=_short(fault.why) if fault.why else None,
-        next=_short(fault.next) if fault.next else None,
+        why=shortened(fault.why) if fault.why else None,
+        next=shortened(fault.next) if fault.next else None,
         errors=[ErrorItem.of(problem) for problem in fault.problems[:_MOST]] or None,
     )
 
 
 def _backstage(method: str, path: str, code: str, fault: TowpathError) -> BackstageError:
     kind = PROBLEMS[code]
-    message = " ".join(_short(part) for part in (fault.what, fault.why, fault.next) if part)
+    message = " ".join(shortened(part) for part in (fault.what, fault.why, fault.next) if part)
     return BackstageError(
         NamedError(kind.backstage, message),
         RequestLine(method, _plain(path)),
@@ -246,7 +247,8 @@ def _invalid_parameters(error: ValidationException) -> list[Problem]:
     ]
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text fit to be shown, however much of it was sent."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

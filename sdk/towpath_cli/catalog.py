@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from towpath_cli.asking import confirmed
-from towpath_cli.failure import NOT_FOUND, Failed
+from towpath_cli.catalog_plan import Plan, show_plans
+from towpath_cli.catalog_words import LocationId, amount, location_id
+from towpath_cli.extensions import CatalogGroup
+from towpath_cli.failure import Failed
 from towpath_cli.output import ago
 from towpath_cli.session import Session, command, group
 from towpath_cli.text import line
 
 if TYPE_CHECKING:
-    from towpath_sdk import Entity, LocationReport
+    from towpath_sdk import Entity, LocationPlan, LocationReport, LocationState
 
 __all__ = ("app", "register")
 
-app = group("Register and refresh the locations that entities are read from.")
+app = group("Register and refresh the locations that entities are read from.", cls=CatalogGroup)
 _TABLE_FIELDS = (
     "kind",
     "metadata.name",
@@ -28,9 +31,7 @@ _TABLE_FIELDS = (
     "spec.type",
     "spec.owner",
 )
-LocationId = Annotated[
-    str, typer.Argument(metavar="LOCATION", help="Id of the location, or its target.")
-]
+_SHOWN = 10
 
 
 def register(root: typer.Typer) -> None:
@@ -98,6 +99,7 @@ def get(
     examples=(
         "towpath catalog add https://git.example.com/shop/catalog-info.yaml",
         "towpath catalog add ./catalog/all.yaml",
+        "towpath catalog add ./catalog/all.yaml --plan",
     ),
 )
 def add(
@@ -106,45 +108,91 @@ def add(
     type: Annotated[
         str | None, typer.Option(help="url, file, or what a plugin offers; told by the target.")
     ] = None,
+    plan: Plan = False,
 ) -> None:
     """Register locations and read them; known ones are read again.
 
     Paths are on the platform's machine. Problems are printed with their place, and end the command
-    with 1; what is good is taken in all the same.
+    with 1; what is good is taken in all the same. Warnings, such as references that lead nowhere,
+    end it with 0.
     """
+    if plan:
+        show_plans(session, [_planned(session, one, type) for one in targets])
+        return
     reports = [_added(session, target, type) for target in targets]
     if not session.out.wire(reports):
         rows = [(ref,) for report in reports for ref in report.entity_refs]
         session.out.table(("ENTITY",), rows)
-    _end_with_problems(reports)
+    _end_with_problems(session, reports)
 
 
 @command(app, "ls", examples=("towpath catalog ls", "towpath catalog ls -o json"))
 def ls(session: Session) -> None:
-    """List the registered locations."""
-    found = session.platform.locations.list()
+    """List the registered locations; -o json counts what they hold and what is wrong.
+
+    A location is faulty where something in it could not be taken in: see towpath catalog problems.
+    It is held where much vanished from it at once: that stays until you confirm that it is gone.
+    """
+    found = list(session.platform.locations.states())
     if not session.out.wire(found):
-        rows = [(one.id, one.type, one.target) for one in found]
-        session.out.table(("ID", "TYPE", "TARGET"), rows, whole="ID")
+        rows = [(one.id, _standing(one), one.target) for one in found]
+        session.out.table(("ID", "STATE", "TARGET"), rows, whole="ID")
 
 
-@command(app, "refresh", examples=("towpath catalog refresh https://git.example.com/all.yaml",))
-def refresh(session: Session, location: LocationId) -> None:
-    """Read a location again now."""
-    report = session.platform.locations.refresh(_location(session, location))
+@command(
+    app,
+    "refresh",
+    examples=(
+        "towpath catalog refresh https://git.example.com/all.yaml",
+        "towpath catalog refresh https://git.example.com/all.yaml --plan",
+    ),
+)
+def refresh(
+    session: Session,
+    location: LocationId,
+    full: Annotated[
+        bool, typer.Option("--full", help="Parse files that have not changed, too.")
+    ] = False,
+    plan: Plan = False,
+) -> None:
+    """Read a location again now.
+
+    Files that have not changed are not parsed again; --full does, as when rules have changed.
+    """
+    id = location_id(session, location)
+    if plan:
+        one = session.platform.locations.get(id)
+        planned = session.platform.locations.plan(one.target, type=one.type, full=full)
+        show_plans(session, [planned])
+        return
+    report = session.platform.locations.refresh(id, full=full)
     if not session.out.wire(report):
-        session.out.say(f"{report.target}: {_amount(len(report.entity_refs), 'entity')}")
-    _end_with_problems([report])
+        session.out.say(f"{report.target}: {amount(len(report.entity_refs), 'entity')}")
+    _end_with_problems(session, [report])
 
 
-@command(app, "rm", examples=("towpath catalog rm https://git.example.com/all.yaml --yes",))
+@command(
+    app,
+    "rm",
+    examples=(
+        "towpath catalog rm https://git.example.com/all.yaml --plan",
+        "towpath catalog rm https://git.example.com/all.yaml --yes",
+    ),
+)
 def rm(
     session: Session,
     location: LocationId,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    plan: Plan = False,
 ) -> None:
-    """Remove a location and the entities that come from it alone."""
-    id = _location(session, location)
+    """Remove a location and the entities that come from it alone.
+
+    For some days they can be brought back: see towpath catalog tombstones.
+    """
+    id = location_id(session, location)
+    if plan:
+        show_plans(session, [session.platform.locations.plan_removal(id)])
+        return
     confirmed(f"Remove {location} and its entities?", yes=yes)
     session.platform.locations.remove(id)
     session.out.say(f"Removed {location}.")
@@ -155,15 +203,19 @@ def problems(
     session: Session,
     location: Annotated[str | None, typer.Option(help="Id or target of one location.")] = None,
 ) -> None:
-    """List what the catalog could not take in, as file:line:column: message."""
-    id = _location(session, location) if location else None
+    """List what the catalog could not take in, as file:line:column: message.
+
+    Warnings are about what was taken in all the same, such as references that lead nowhere.
+    """
+    id = location_id(session, location) if location else None
     found = list(session.platform.locations.problems(id))
     if session.out.wire(found):
         return
     for one in found:
         since = f" ({ago(one.at)} ago)"
         about = f" [{one.entity_ref}]" if one.entity_ref and one.file else ""
-        typer.echo(line(f"{one.problem}{about}") + since)
+        kind = "" if one.level == "error" else f"{one.level}: "
+        typer.echo(line(f"{kind}{one.problem}{about}") + since)
     if not found:
         session.out.say("No problems.")
 
@@ -202,34 +254,44 @@ def _count_kinds(session: Session) -> None:
         session.out.table(("KIND", "ENTITIES"), [(f.value, f.count) for f in facets["kind"]])
 
 
+def _standing(state: LocationState) -> str:
+    """What needs attention first."""
+    if state.held:
+        return "held"
+    return "faulty" if state.errors else "ok"
+
+
 def _added(session: Session, target: str, type: str | None) -> LocationReport:
-    if type is None and "://" not in target:
-        target, type = str(Path(target).absolute()), "file"
+    target, type = _named(target, type)
     report = session.platform.locations.add(target, type=type)
     done = "Registered" if report.created else "Read again"
-    session.out.say(f"{done} {report.target}: {_amount(len(report.entity_refs), 'entity')}")
+    session.out.say(f"{done} {report.target}: {amount(len(report.entity_refs), 'entity')}")
     return report
 
 
-def _end_with_problems(reports: list[Any]) -> None:
+def _planned(session: Session, target: str, type: str | None) -> LocationPlan:
+    target, type = _named(target, type)
+    return session.platform.locations.plan(target, type=type)
+
+
+def _named(target: str, type: str | None) -> tuple[str, str | None]:
+    """A target as the platform takes it: a path is made absolute."""
+    if type is None and "://" not in target:
+        return str(Path(target).absolute()), "file"
+    return target, type
+
+
+def _end_with_problems(session: Session, reports: list[LocationReport]) -> None:
+    for report in reports:
+        for warning in report.warnings[:_SHOWN]:
+            session.out.say(f"warning: {warning}")
+        if more := len(report.warnings[_SHOWN:]):
+            session.out.say(f"warning: {more} more; see towpath catalog problems")
+        if report.held:
+            session.out.say(
+                f"{amount(report.held.count, 'entity')} vanished at once and stay. If they are "
+                f"meant to go: towpath catalog confirm {report.id} {report.held.digest}"
+            )
     lines = [str(problem) for report in reports for problem in report.problems]
     if lines:
-        raise Failed(f"{_amount(len(lines), 'problem')} in what was read.", lines=lines)
-
-
-def _location(session: Session, named: str) -> str:
-    """The id of a location that is named by its id or its target."""
-    known = session.platform.locations.list()
-    for one in known:
-        if named in (one.id, one.target, str(Path(one.target))):
-            return one.id
-    path = str(Path(named).absolute())
-    for one in known:
-        if one.target == path:
-            return one.id
-    raise Failed(f"There is no location {named}.", next="towpath catalog ls", code=NOT_FOUND)
-
-
-def _amount(count: int, noun: str) -> str:
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count} {noun if count == 1 else plural}"
+        raise Failed(f"{amount(len(lines), 'problem')} in what was read.", lines=lines)

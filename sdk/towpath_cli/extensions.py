@@ -1,6 +1,7 @@
 """Commands that other installed packages add: entry points of the group `towpath.commands`.
 
-Each names a Typer app whose commands become commands of `towpath`. One that cannot be loaded says
+Each names a Typer app whose commands become commands of `towpath`; those of the group
+`towpath.commands.catalog` become commands of `towpath catalog`. One that cannot be loaded says
 what it needs when it is called, and takes nothing away from the others. Nothing is loaded unless a
 command is asked for that `towpath` itself does not have, or help is.
 """
@@ -17,7 +18,7 @@ from typer.core import TyperGroup
 from towpath_cli.failure import Failed, explain
 from towpath_cli.text import line
 
-__all__ = ("RootGroup",)
+__all__ = ("CatalogGroup", "RootGroup")
 
 GROUP = "towpath.commands"
 KNOWN: dict[str, dict[str, str]] = {
@@ -26,7 +27,8 @@ KNOWN: dict[str, dict[str, str]] = {
         "serve": "Serve the API.",
         "worker": "Work off runs.",
         "admin": "Look after a platform's own state.",
-    }
+    },
+    "validate": {"validate": "Check descriptors without a server."},
 }
 """Commands of packages that come with Towpath, which are named also when they cannot be loaded."""
 
@@ -34,6 +36,8 @@ KNOWN: dict[str, dict[str, str]] = {
 class RootGroup(TyperGroup):
     """The commands of `towpath`, its own first and then those of others."""
 
+    points = GROUP
+    path = "towpath"
     _added: dict[str, Any] | None = None
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -49,13 +53,20 @@ class RootGroup(TyperGroup):
     def _others(self) -> dict[str, Any]:
         if self._added is None:
             self._added = {}
-            for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
-                for name, made in _commands(point):
+            for point in sorted(entry_points(group=self.points), key=lambda one: one.name):
+                for name, made in _commands(point, self.path):
                     self._added.setdefault(name, made)
         return self._added
 
 
-def _commands(point: EntryPoint) -> Iterator[tuple[str, Any]]:
+class CatalogGroup(RootGroup):
+    """The commands of `towpath catalog`, its own first and then those of others."""
+
+    points = f"{GROUP}.catalog"
+    path = "towpath catalog"
+
+
+def _commands(point: EntryPoint, path: str) -> Iterator[tuple[str, Any]]:
     """The commands of one entry point, or stand-ins that say why they cannot be had."""
     try:
         app = point.load()
@@ -68,18 +79,18 @@ def _commands(point: EntryPoint) -> Iterator[tuple[str, Any]]:
         for name, about in KNOWN.get(
             point.name, {point.name: f"Commands of {point.value}."}
         ).items():
-            yield name, _stand_in(name, about, _needs(point, name, error))
+            yield name, _stand_in(name, about, _needs(point, f"{path} {name}", error))
         return
     inner = getattr(made, "commands", None)
     yield from inner.items() if isinstance(inner, dict) else [(made.name or point.name, made)]
 
 
-def _needs(point: EntryPoint, name: str, error: BaseException) -> Failed:
+def _needs(point: EntryPoint, command: str, error: BaseException) -> Failed:
     if isinstance(error, ImportError) and point.extras:
         extras = ",".join(point.extras)
         package = point.dist.name if point.dist else "towpath"
-        return Failed(f"towpath {name} needs: pip install '{package}[{extras}]'", why=str(error))
-    return Failed(f"towpath {name} cannot be loaded.", why=f"{type(error).__name__}: {error}")
+        return Failed(f"{command} needs: pip install '{package}[{extras}]'", why=str(error))
+    return Failed(f"{command} cannot be loaded.", why=f"{type(error).__name__}: {error}")
 
 
 def _stand_in(name: str, about: str, failure: Failed) -> Any:

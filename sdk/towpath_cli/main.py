@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from towpath_cli import admin, catalog, create, demo, login, past, provision, runs, writing
+from towpath_cli import (
+    admin,
+    catalog,
+    catalog_care,
+    create,
+    demo,
+    login,
+    past,
+    provision,
+    runs,
+    writing,
+)
 from towpath_cli.extensions import RootGroup
 from towpath_cli.failure import EXIT_CODES
 from towpath_cli.session import group, remember
@@ -33,7 +44,7 @@ def _assembled() -> typer.Typer:
     root.callback()(remember)
     login.register(root)
     catalog.register(root)
-    root.add_typer(catalog.app, name="catalog")
+    root.add_typer(catalog_care.app, name="catalog")
     create.register(root)
     provision.register(root)
     root.add_typer(provision.app, name="resources")

@@ -16,7 +16,7 @@ from towpath_cli.text import line
 if TYPE_CHECKING:
     from towpath_sdk import EntityEvent, FieldDifference
 
-__all__ = ("history", "restore", "watch")
+__all__ = ("history", "watch")
 
 _SHOWN = 60
 _FEW = 5
@@ -30,7 +30,7 @@ Ref = Annotated[str, typer.Argument(metavar="REF", help="The entity; it may be g
     examples=(
         "towpath catalog history component:default/shop-1",
         "towpath catalog history component:default/shop-1 --limit 1 -o json",
-        "towpath catalog history component:default/shop-1 --at 2026-11-23T09:30:00Z -o yaml",
+        "towpath catalog history component:default/shop-1 --at 2026-11-23T09:30:00Z",
     ),
 )
 def history(
@@ -57,21 +57,6 @@ def history(
         for one in found
     ]
     session.out.table(("SEQ", "AGO", "CHANGE", "BY", "FROM", "DIFFERENT"), rows, whole="SEQ")
-
-
-@command(app, "restore", examples=("towpath catalog restore component:default/shop-1 1",))
-def restore(
-    session: Session,
-    ref: Ref,
-    seq: Annotated[int, typer.Argument(help="SEQ of a change, as history tells it.")],
-) -> None:
-    """Make an entity what it was; one that is gone comes back.
-
-    Refused where a location or a set holds the entity: it would be overwritten.
-    """
-    done = session.platform.history.restore(ref, seq)
-    if not session.out.wire(done):
-        session.out.say(f"{done.entity_ref} {done.change}, revision {done.revision}.")
 
 
 @command(

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from contract_server import OFFERING, TOKEN, entity, ref_of
 from contract_server import Platform as Served
+from contract_state import DIGEST, now, tombstone
 
 from towpath_sdk import Logins
 
@@ -106,6 +107,68 @@ def test_locations(run, served: Served, tmp_path: Path) -> None:
     assert run("catalog", "rm", target, "--yes").exit_code == 0
     assert served.locations == {}
     assert run("catalog", "rm", target, "--yes").exit_code == 3
+
+
+def test_a_plan_is_shown_and_nothing_done(run, served: Served) -> None:
+    target = "https://git.example.com/all.yaml"
+    shown = run("catalog", "add", target, "--plan")
+    assert (shown.exit_code, served.locations) == (0, {})
+    assert shown.stdout.splitlines() == [
+        "+ component:default/new (a.yaml:1)",
+        "~ component:default/shop-1 (a.yaml)",
+        "    /spec/type: 'service' -> 'library'",
+        "- component:default/old",
+        "! component:default/cart, is held by url:https://b.example",
+        "! a.yaml:3: no such kind",
+    ]
+    assert "1 to add, 1 to change, 1 to remove, 1 in conflict, 5 unchanged" in shown.stderr
+    run("catalog", "add", target)
+    before = dict(served.locations)
+    for command in ("refresh", "rm"):
+        planned = run("catalog", command, target, "--plan", "-o", "json")
+        assert json.loads(planned.stdout)["unchanged"] == 5
+    assert served.locations == before
+
+
+def test_what_is_held_is_confirmed_by_what_was_seen(run, served: Served) -> None:
+    target = "https://git.example.com/all.yaml"
+    run("catalog", "add", target)
+    assert run("catalog", "confirm", target).exit_code == 6
+    served.held = ["component:default/a", "component:default/b"]
+    assert "held" in run("catalog", "ls").stdout
+    assert run("catalog", "confirm", target, "another").exit_code == 6
+    asked = run("catalog", "confirm", target)  # nobody is there to ask
+    assert asked.exit_code == 2 and "component:default/b" in asked.stderr
+    done = run("catalog", "confirm", target, DIGEST)
+    assert (done.exit_code, served.held) == (0, [])
+    assert "Removed 2 entities." in done.stderr
+
+
+def test_warnings_do_not_end_with_1(run, served: Served) -> None:
+    served.warnings = [{"code": "dangling", "message": "x is not there", "file": "a.yaml"}] * 12
+    done = run("catalog", "add", "https://git.example.com/all.yaml")
+    assert done.exit_code == 0
+    assert done.stderr.count("warning: a.yaml: x is not there") == 10
+    assert "2 more" in done.stderr
+
+
+def test_what_became_of_entities(run, served: Served) -> None:
+    assert "Nothing was removed" in run("catalog", "tombstones").stderr
+    assert "No conflicts" in run("catalog", "conflicts").stderr
+    served.tombstones = [tombstone("component:default/old")]
+    served.conflicts = [
+        {"ref": "component:default/a", "origin": "url:x", "holder": "url:y", "since": now()}
+    ]
+    uid = served.tombstones[0]["uid"]
+    assert uid in run("catalog", "tombstones").stdout
+    assert "url:y" in run("catalog", "conflicts").stdout
+    assert run("catalog", "restore", "component:none").exit_code == 3
+    assert "Restored component:default/old" in run("catalog", "restore", uid).stderr
+    assert run("catalog", "restore", uid).exit_code == 3
+    there = run("catalog", "explain", "component:shop-1")
+    assert there.stdout.startswith("It is in the catalog.") and "a.yaml:2" in there.stdout
+    missing = run("catalog", "explain", "component:none")
+    assert (missing.exit_code, "component:default/shop-1" in missing.stderr) == (0, True)
 
 
 def test_a_path_is_made_absolute(run, served: Served, tmp_path: Path, monkeypatch) -> None:

@@ -101,3 +101,13 @@ def test_the_commands_of_the_server_are_named_where_it_is_not_installed(
     needs = f"towpath {name} needs: pip install 'towpath[gateway]'"
     assert done.stderr.splitlines()[0] == f"error: {needs}"
     assert f"\n  {name:9}  Needs: pip install 'towpath[gateway]'" in run("--help").stdout
+
+
+def test_commands_join_the_group_they_belong_to(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\n  validate  " in run("catalog", "--help").stdout
+    monkeypatch.setitem(sys.modules, "towpath_gateway.validating", None)
+    done = run("catalog", "validate", "a.yaml", "--strict")
+    assert done.exit_code == 1
+    needs = "error: towpath catalog validate needs: pip install 'towpath[gateway]'"
+    assert done.stderr.splitlines()[0] == needs
+    assert "Needs: pip install 'towpath[gateway]'" in run("catalog", "--help").stdout

@@ -34,7 +34,10 @@ def test_what_there_is() -> None:
     assert set(OWN) == {
         "login", "logout", "get", "create", "offerings", "provision", "bind", "unbind", "plugins",
         "version", "demo", "catalog add", "catalog ls", "catalog refresh", "catalog rm",
-        "catalog problems", "resources ls", "resources show", "resources delete", "runs ls",
+        "catalog problems", "catalog confirm", "catalog explain", "catalog tombstones",
+        "catalog conflicts", "catalog put", "catalog delete", "catalog apply", "catalog sets",
+        "catalog drop", "catalog history", "catalog restore", "catalog watch",
+        "resources ls", "resources show", "resources delete", "runs ls",
         "runs show", "runs logs", "runs cancel", "token create", "token ls", "token revoke",
     }  # fmt: skip
 

@@ -11,6 +11,7 @@ import pytest
 import typer
 from contract_server import Platform as Served
 from contract_server import entity, ref_of
+from contract_state import tombstone
 
 from towpath_cli.extensions import KNOWN
 from towpath_cli.failure import EXIT_CODES
@@ -35,7 +36,8 @@ COMMANDS = commands()
 
 
 def test_every_command_has_its_section_and_there_are_no_others() -> None:
-    assert set(SECTIONS) == {*COMMANDS, *KNOWN["server"]}
+    offline = {f"catalog {name}" for name in KNOWN["validate"]}
+    assert set(SECTIONS) == {*COMMANDS, *KNOWN["server"], *offline}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -76,6 +78,8 @@ def test_the_examples_run_one_after_the_other(
     (tmp_path / "entities" / "tolls.yaml").write_text(text.format("toll-gate"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("API_KEY", "s3cret")
+    served.held = ["component:default/old-boat"]
+    served.tombstones = [tombstone("component:default/old-shop")]
     known = {
         "RUN": served.finished("scaffold", "done", {}).id,
         "OPEN_RUN": served.run("scaffold", "open").id,

@@ -21,8 +21,10 @@ from towpath_core.scaffolding import UNDEFINED, RenderLimits
 
 MODULES = [
     "catalog",
+    "egress",
     "entities",
     "errors",
+    "forges",
     "hookspecs",
     "identity",
     "plugins",
@@ -31,6 +33,7 @@ MODULES = [
     "refs",
     "runs",
     "scaffolding",
+    "weburl",
 ]
 
 

@@ -5,8 +5,8 @@ import json
 import textwrap
 
 import pytest
+from descriptor_kit import component, joined, location, names, rows
 from engine_kit import ADA, DictSource, Plugin, load_host, platform_of
-from sqlalchemy import select
 
 from towpath_core.entities import Relation
 from towpath_core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
@@ -17,28 +17,6 @@ from towpath_engine.catalog.tables import ENTITIES, LOCATIONS, REVISIONS
 from towpath_engine.store.tables import AUDIT
 
 pytestmark = pytest.mark.anyio
-
-
-def component(name, **spec):
-    fields = {"type": "service", "lifecycle": "production", "owner": "team-a"} | spec
-    lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in fields.items())
-    return (
-        "apiVersion: backstage.io/v1alpha1\nkind: Component\n"
-        f"metadata:\n  name: {name}\nspec:\n{lines}"
-    )
-
-
-def location(*targets, name="more", **spec):
-    fields = {"targets": list(targets)} | spec
-    lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in fields.items())
-    return (
-        "apiVersion: backstage.io/v1alpha1\nkind: Location\n"
-        f"metadata:\n  name: {name}\nspec:\n{lines}"
-    )
-
-
-def joined(*documents):
-    return "---\n".join(documents).encode()
 
 
 @pytest.fixture
@@ -53,20 +31,8 @@ async def platform(engine_url, tmp_path, source):
         yield found
 
 
-def names(platform):
-    """The names of components in the index."""
-    refs = [ref for ref in platform.index._by_ref if ref.startswith("component:")]
-    return sorted(ref.rpartition("/")[2] for ref in refs)
-
-
 def said(report):
     return [str(found.problem) for found in report.problems]
-
-
-async def rows(platform, table):
-    async with platform.database.begin() as transaction:
-        query = select(table).order_by(*table.primary_key)
-        return (await transaction.execute(query)).mappings().all()
 
 
 async def test_what_was_registered_is_readable_at_once(platform, source):

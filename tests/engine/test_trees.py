@@ -19,7 +19,7 @@ from git_web import backend
 from web_kit import Handler, WebServer, web
 
 from towpath_core.errors import Invalid
-from towpath_engine.catalog.following import Trail
+from towpath_engine.catalog.sources import tree_source
 from towpath_engine.egress.settings import read_egress
 from towpath_engine.platform import assemble
 from towpath_engine.settings import EngineSettings
@@ -294,6 +294,18 @@ async def test_a_chain_that_makes_itself_longer_is_cut_off(platform, server):
     assert len(server.asked) == 11
 
 
+async def test_files_that_name_each_other_are_read_once(platform, server):
+    files = [f"/{number}.yaml" for number in range(40)]
+    for number, name in enumerate(files):
+        targets = [f".{other}" for other in files]
+        server.serve(
+            name, 200, location(*targets, name=f"l{number}") + "---\n" + component(f"c{number}")
+        )
+    report = await platform.catalog.register(ADA, "url", f"{server.url}/0.yaml")
+    assert (len(names(report)), problems(report)) == (40, [])
+    assert len(server.asked) == 40
+
+
 async def test_a_repository_elsewhere_with_globs(platform, server, tmp_path):
     work, served = tmp_path / "work", tmp_path / "served"
     write(
@@ -315,6 +327,7 @@ async def test_a_repository_elsewhere_with_globs(platform, server, tmp_path):
     ):
         subprocess.run(["git", *arguments], env=env, check=True)
     server.fallback = backend(served)
+    looks = []
     for target in (
         f"git+{server.url}/acme/shop.git/-/blob/main/all.yaml",
         f"{server.url}/acme/shop/-/blob/main/*/*/catalog-info.yaml",
@@ -323,10 +336,23 @@ async def test_a_repository_elsewhere_with_globs(platform, server, tmp_path):
         assert (names(report), problems(report)) == (["a", "b"], [])
         entity = await platform.catalog.stored(ADA, "component:default/a")
         assert entity.spec["text"] == "the text"
+        looks.append(sum("info/refs" in path for path in server.paths))
+        server.asked.clear()
         await platform.catalog.unregister(ADA, report.location.id)
+    # One look at the refs and one fetch in the whole reading; then nothing is left to fetch.
+    assert looks == [2, 1]
 
 
-def test_a_trail_takes_each_place_once():
-    trail = Trail(2)
-    assert [trail.take("url", one) for one in ("a", "a", "b")] == [True, False, True]
-    assert trail.full
+async def test_a_folder_of_a_code_host_is_handed_over_by_git(platform, server):
+    sources = [one.value for one in platform.host.contributions.catalog_sources.values()]
+    for target, reads, hands_over in (
+        (f"{server.url}/acme/shop/blob/main/skeleton", "http", "git"),
+        (f"{server.url}/acme/shop/-/tree/main/skeleton", "http", "git"),
+        ("git+https://example.com/a.git/-/blob/main/x", "git", "git"),
+        (f"{server.url}/plain/skeleton", "http", None),
+    ):
+        found = platform.reader.source_for("url", target)
+        assert found.name == reads
+        source = tree_source(found, sources, "url", target)
+        assert (source and source.name) == hands_over
+    assert tree_source(None, sources, "nope", "x") is None

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from towpath_core.policy import AllOf, Allow, AnyOf, Conditional, Deny, Not, Rule
 from towpath_engine.catalog import visibility as module
 from towpath_engine.catalog.index import CatalogIndex, StoredEntity
-from towpath_engine.catalog.visibility import Sight, meeting
+from towpath_engine.catalog.passing import found_by
+from towpath_engine.catalog.visibility import Sight, meeting, meets
 from towpath_engine.policy import PolicyGate
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +93,13 @@ def test_the_set_is_that_of_the_decisions_one_by_one(index, asked):
     asked, holds = asked
     wanted = {name for name, facts in ENTITIES.items() if holds(*facts)}
     assert names(index, meeting(index, asked)) == wanted
+    entries = [index.by_number(number) for number in index.everything]
+    alone = {e.ref.rpartition("/")[2] for e in entries if meets(asked, found_by(read(e)))}
+    assert alone == wanted
+
+
+def read(entry):
+    return json.loads(entry.final)
 
 
 class Says:

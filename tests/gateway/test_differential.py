@@ -20,9 +20,10 @@ from live import running
 TOOLS = Path(__file__).resolve().parents[2] / "tools" / "conformance"
 sys.path.insert(0, str(TOOLS))
 
-from comparing import Comparison, Oracle  # noqa: E402
+from comparing import Comparison  # noqa: E402
 from entities_seen import Seen  # noqa: E402
 from oddities import oddities  # noqa: E402
+from oracle import Oracle  # noqa: E402
 
 CACHE = os.environ.get("TOWPATH_CONFORMANCE_CACHE") or "~/.cache/towpath/conformance"
 PACKAGES = Path(CACHE).expanduser() / "npm"

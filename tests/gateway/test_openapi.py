@@ -231,7 +231,7 @@ def test_writes_of_the_catalog_answer_as_described(call: Call, files: Path) -> N
     call("deleteLocation", location_id=made["id"], status=204)
     call("deleteLocation", location_id=made["id"], status=404)
     call("getLocation", location_id=made["id"], status=404)
-    call("addLocation", json={"target": "https://example.com/x.yaml"}, status=400)
+    call("addLocation", json={"target": "ftp://example.com/x.yaml"}, status=400)
 
 
 def test_written_entities_answer_as_described(call: Call) -> None:
@@ -288,6 +288,36 @@ def test_sets_answer_as_described(call: Call) -> None:
     assert call("removeSet", set_id=name, status=200)["entityRefs"]
     call("removeSet", set_id=name, status=404)
     call("getSet", set_id=name, status=404)
+
+
+def test_what_the_catalog_keeps_answers_as_described(call: Call, files: Path) -> None:
+    name = f"k-{uuid.uuid4().hex[:8]}"
+    file = files / f"{name}.yaml"
+    text = "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {{name: {}}}\n"
+    text += "spec: {{type: service, lifecycle: production, owner: group:bookings}}\n"
+    file.write_text("---\n".join(text.format(f"{name}-{number}") for number in range(9)))
+    made = call("registerLocation", json={"target": str(file)}, status=201)
+    other = files / f"{name}-other.yaml"
+    other.write_text(text.format(f"{name}-0"))
+    rival = call("registerLocation", json={"target": str(other)}, status=201)
+    assert call("listConflicts", params={"location": rival["id"]})["items"]
+    file.write_text(text.format(f"{name}-0").replace("service", "library"))
+    plan = call("planLocation", json={"target": str(file)})
+    assert plan["changes"] and plan["held"]
+    held = call("refreshLocation", location_id=made["id"])["held"]
+    assert call("getLocationState", location_id=made["id"])["held"] == held
+    assert call("listLocationStates")["items"]
+    body = {"digest": held["digest"]}
+    call("confirmLocation", location_id=made["id"], json=body)
+    call("confirmLocation", location_id=made["id"], json=body, status=409)
+    buried = call("listTombstones", params={"limit": 3})["items"]
+    call("restoreTombstone", uid=buried[0]["uid"])
+    call("restoreTombstone", uid=buried[0]["uid"], status=404)
+    for number in (0, 5, 99):
+        call("explainEntity", kind="component", namespace="default", name=f"{name}-{number}")
+    call("removeLocation", location_id=made["id"], params={"dryRun": "true"})
+    call("removeLocation", location_id=made["id"])
+    call("removeLocation", location_id=made["id"], status=404)
 
 
 def test_a_template_answers_as_described(call: Call, api: httpx.Client) -> None:

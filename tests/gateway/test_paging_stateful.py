@@ -120,7 +120,7 @@ class Walk:
             limit=self.limit,
             cursor=cursor,
         )
-        return json.loads(ask(index, question, SOMEBODY, CURSORS))
+        return json.loads(ask(index, question, SOMEBODY, CURSORS, None))
 
     def begin(self, index):
         self.stable = self.known.rows(self.filters, self.order)

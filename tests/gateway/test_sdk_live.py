@@ -76,6 +76,51 @@ def test_a_location_and_its_problems(platform: Platform, files: Path) -> None:
         platform.entities.get(f"group:default/{name}")
 
 
+def test_what_would_be_done_and_what_became_of_it(platform: Platform, files: Path) -> None:
+    name = f"sdk-{uuid.uuid4().hex[:6]}"
+    file = files / f"{name}.yaml"
+
+    def write(count: int, owner: str = "gatekeepers") -> None:
+        file.write_text(
+            "---\n".join(
+                "apiVersion: backstage.io/v1alpha1\nkind: Component\n"
+                f"metadata: {{name: {name}-{number}}}\n"
+                f"spec: {{type: service, lifecycle: beta, owner: {owner}}}\n"
+                for number in range(count)
+            )
+        )
+
+    write(10)
+    assert len(platform.locations.plan(str(file)).adds) == 11
+    report = platform.locations.add(str(file))
+    write(4, owner="nobody")
+    plan = platform.locations.plan(str(file), full=True)
+    assert (len(plan.changes), len(plan.held), plan.location_id) == (4, 6, report.id)
+    assert plan.changes[0].fields[0].new == "nobody"
+    report = platform.locations.refresh(report.id, full=True)
+    assert [warning.code for warning in report.warnings] == ["dangling"] * 4
+    assert report.held and report.held.count == 6
+    assert platform.locations.state(report.id).held == report.held
+    assert report.id in [one.id for one in platform.locations.states(page_size=3)]
+    gone = platform.locations.confirm(report.id, report.held.digest)
+    assert gone == report.held.entity_refs
+    [buried] = platform.tombstones.list(gone[0])
+    found = platform.entities.explain(gone[0])
+    assert (found.state, found.stages[-1].name) == ("removed", "removed")
+    assert platform.tombstones.restore(buried.uid).entity_ref == gone[0]
+    assert platform.entities.get(gone[0]).uid == buried.uid
+    rival = files / f"{name}-rival.yaml"
+    rival.write_text(file.read_text().replace("beta", "production"))
+    second = platform.locations.add(str(rival))
+    assert {one.holder_location_id for one in platform.conflicts.list(location=second.id)} == {
+        report.id
+    }
+    removal = platform.locations.plan_removal(report.id)
+    assert (len(removal.handed), len(removal.deletes)) == (4, 1)
+    platform.locations.remove(report.id)
+    assert platform.entities.get(f"component:default/{name}-0").spec["lifecycle"] == "production"
+
+
 def test_errors_are_told_by_their_class(live: Live, platform: Platform) -> None:
     with Platform(live.url, token="tow_pat_" + "x" * 61) as stranger, pytest.raises(Unauthorized):
         stranger.info()

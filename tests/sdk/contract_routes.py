@@ -10,6 +10,7 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from contract_state import (
+    DIGEST,
     OFFERING,
     TOKEN,
     Answer,
@@ -203,6 +204,115 @@ def _(platform: Platform, request: Request) -> Answer:
     return report(platform, one["id"], created=not known)
 
 
+@on("GET", "/api/v1/catalog/locations")
+def _(platform: Platform, request: Request) -> Answer:
+    return listed(request, [state(platform, one) for one in platform.locations.values()])
+
+
+@on("GET", "/api/v1/catalog/locations/{id}")
+def _(platform: Platform, request: Request) -> Answer:
+    return Answer(200, state(platform, platform.find("locations", request.parts[0])))
+
+
+def state(platform: Platform, one: Json) -> Json:
+    held = None
+    if platform.held:
+        held = {"digest": DIGEST, "count": len(platform.held), "entityRefs": platform.held}
+    counts = {"entities": 8, "errors": len(platform.problems), "warnings": 0, "conflicts": 0}
+    kept = {key: one[key] for key in ("id", "type", "target")}
+    times = {"createdBy": "towpath/ada", "createdAt": now(), "readAt": now()}
+    return {**kept, **times, **counts, "held": held, "heldAt": now() if held else None}
+
+
+@on("POST", "/api/v1/catalog/locations/{id}/confirm")
+def _(platform: Platform, request: Request) -> Answer:
+    platform.find("locations", request.parts[0])
+    if not platform.held or request.body["digest"] != DIGEST:
+        return problem(409, "conflict", "What is held has changed meanwhile.")
+    gone, platform.held = platform.held, []
+    return Answer(200, {"entityRefs": gone})
+
+
+@on("POST", "/api/v1/catalog/locations/plan")
+def _(platform: Platform, request: Request) -> Answer:
+    return Answer(200, plan(request.body["target"]))
+
+
+@on("DELETE", "/api/v1/catalog/locations/{id}")
+def _(platform: Platform, request: Request) -> Answer:
+    one = platform.find("locations", request.parts[0])
+    if request.param("dryRun") != "true":
+        platform.locations.pop(request.parts[0])
+    return Answer(200, plan(one["target"]))
+
+
+def plan(target: str) -> Json:
+    field = {"op": "replace", "pointer": "/spec/type", "old": "service", "new": "library"}
+    return {
+        "type": "url",
+        "target": target,
+        "locationId": None,
+        "adds": [{"ref": "component:default/new", "file": "a.yaml", "line": 1}],
+        "changes": [{"ref": "component:default/shop-1", "fields": [field], "file": "a.yaml"}],
+        "deletes": [{"ref": "component:default/old"}],
+        "held": [],
+        "handed": [],
+        "conflicts": [{"ref": "component:default/cart", "holder": "url:https://b.example"}],
+        "unchanged": 5,
+        "problems": platform_problem(),
+    }
+
+
+def platform_problem() -> list[Json]:
+    return [{"code": "kind", "message": "no such kind", "file": "a.yaml", "line": 3}]
+
+
+@on("GET", "/api/v1/catalog/explain/{kind}/{namespace}/{name}")
+def _(platform: Platform, request: Request) -> Answer:
+    ref = "{}:{}/{}".format(*request.parts)
+    stage = {
+        "name": "read",
+        "outcome": "ok",
+        "message": "It was read.",
+        "file": "a.yaml",
+        "line": 2,
+    }
+    there = ref in platform.entities
+    return Answer(
+        200,
+        {
+            "ref": ref,
+            "state": "there" if there else "unknown",
+            "summary": "It is in the catalog." if there else "No source ever stated it.",
+            "uid": "u1" if there else None,
+            "stages": [stage] if there else [],
+            "namedBy": [] if there else ["component:default/shop-1"],
+            "dangling": [],
+            "nearest": [],
+        },
+    )
+
+
+@on("GET", "/api/v1/catalog/tombstones")
+def _(platform: Platform, request: Request) -> Answer:
+    wanted = request.param("ref")
+    return listed(request, [t for t in platform.tombstones if wanted in (None, t["ref"])])
+
+
+@on("POST", "/api/v1/catalog/tombstones/{uid}/restore")
+def _(platform: Platform, request: Request) -> Answer:
+    for buried in platform.tombstones:
+        if buried["uid"] == request.parts[0]:
+            platform.tombstones.remove(buried)
+            return Answer(200, {"entityRef": buried["ref"], "uid": buried["uid"]})
+    return problem(404, "not-found", "There is no such tombstone.")
+
+
+@on("GET", "/api/v1/catalog/conflicts")
+def _(platform: Platform, request: Request) -> Answer:
+    return listed(request, platform.conflicts)
+
+
 @on("POST", "/api/v1/catalog/locations/{id}/refresh")
 def _(platform: Platform, request: Request) -> Answer:
     platform.find("locations", request.parts[0])
@@ -215,7 +325,25 @@ def report(platform: Platform, id: str, *, created: bool) -> Answer:
     refs += ["location:default/generated-1"] if "demo" not in one["target"] else []
     body = {key: one[key] for key in ("id", "type", "target")}
     body |= {"created": created, "entityRefs": refs, "problems": platform.problems}
+    body["warnings"] = platform.warnings
     return Answer(201 if created else 200, body)
+
+
+@on("POST", "/api/v1/catalog/validate")
+def _(platform: Platform, request: Request) -> Answer:
+    files = [(one["name"], None, None) for one in request.body["files"]]
+    data = [(f"#{n}", ref_of(one), None) for n, one in enumerate(request.body["entities"])]
+    documents = [
+        {
+            "file": file,
+            "entityRef": ref,
+            "line": line,
+            "problems": platform.problems,
+            "warnings": [],
+        }
+        for file, ref, line in [*files, *data]
+    ]
+    return Answer(200, {"valid": not platform.problems, "documents": documents})
 
 
 @on("GET", "/api/v1/catalog/problems")

@@ -138,6 +138,22 @@ class HeldRun:
         return self.shape["state"] in ("succeeded", "failed", "cancelled")
 
 
+DIGEST = "3f786850e387550f"
+
+
+def tombstone(ref: str) -> Json:
+    """An entity that was removed just now."""
+    return {
+        "uid": str(uuid.uuid4()),
+        "ref": ref,
+        "origin": "url:https://git.example.com/all.yaml",
+        "reason": "vanished",
+        "actor": "towpath/ada",
+        "deletedAt": now(),
+        "expiresAt": now(),
+    }
+
+
 class Platform:
     """The state behind the API, and the faults that tests ask for."""
 
@@ -151,6 +167,10 @@ class Platform:
         self.stale_plans = False
         self.closing = False
         self.problems: list[Json] = []
+        self.held: list[str] = []
+        self.warnings: list[Json] = []
+        self.tombstones: list[Json] = []
+        self.conflicts: list[Json] = []
         self.runs: dict[str, HeldRun] = {}
         self.locations: dict[str, Json] = {}
         self.plans: dict[str, Json] = {}

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from contract_server import OFFERING, TOKEN, problem
 from contract_server import Platform as Served
+from contract_state import tombstone
 
 from towpath_sdk import (
     BadArgument,
+    Conflict,
     EntityRef,
     Forbidden,
     Gone,
@@ -137,6 +139,58 @@ def test_locations(platform: Platform, served: Served) -> None:
     platform.locations.remove(report.id)
     with pytest.raises(NotFound):
         platform.locations.remove(report.id)
+
+
+def test_what_locations_would_do_and_what_waits(platform: Platform, served: Served) -> None:
+    report = platform.locations.add("https://git.example.com/catalog-info.yaml")
+    assert platform.locations.refresh(report.id, full=True).held is None
+    assert served.requests[-1].param("full") == "true"
+    plan = platform.locations.plan("https://git.example.com/catalog-info.yaml")
+    assert [one.ref for one in plan.adds] == ["component:default/new"]
+    assert plan.changes[0].fields[0].new == "library"
+    assert str(plan.problems[0]) == "a.yaml:3: no such kind"
+    assert platform.locations.plan_removal(report.id).deletes[0].ref == "component:default/old"
+    assert list(served.locations) == [report.id]
+    served.held = ["component:default/a", "component:default/b"]
+    [state] = platform.locations.states()
+    assert state.held and state.held.count == 2
+    assert platform.locations.state(report.id).held == state.held
+    with pytest.raises(Conflict):
+        platform.locations.confirm(report.id, "another")
+    assert platform.locations.confirm(report.id, state.held.digest) == state.held.entity_refs
+    assert platform.locations.state(report.id).held is None
+
+
+def test_why_and_what_was_removed(platform: Platform, served: Served) -> None:
+    found = platform.entities.explain("component:shop-1")
+    assert (found.state, found.stages[0].line) == ("there", 2)
+    assert platform.entities.explain("component:none").named_by == ("component:default/shop-1",)
+    served.tombstones = [tombstone(f"component:default/t{number}") for number in range(5)]
+    [one] = platform.tombstones.list("component:T3")
+    assert one.ref == "component:default/t3"
+    assert len(list(platform.tombstones.list(page_size=2))) == 5
+    assert platform.tombstones.restore(one.uid).entity_ref == one.ref
+    with pytest.raises(NotFound):
+        platform.tombstones.restore(one.uid)
+    served.conflicts = [
+        {"ref": "component:default/a", "origin": "b", "since": one.deleted_at.isoformat()}
+    ]
+    [conflict] = platform.conflicts.list(location="l1", ref="component:a")
+    assert (conflict.origin, conflict.holder) == ("b", None)
+
+
+def test_descriptors_are_validated(platform: Platform, served: Served) -> None:
+    shop = {"kind": "Component", "metadata": {"namespace": "default", "name": "shop"}}
+    good = platform.entities.validate({"a.yaml": "kind: Component"}, entities=[shop])
+    assert good.valid
+    assert [(one.file, one.entity_ref) for one in good.documents] == [
+        ("a.yaml", None),
+        ("#0", "component:default/shop"),
+    ]
+    served.problems = [{"code": "spec", "message": "no", "file": "a.yaml", "line": 3, "column": 1}]
+    bad = platform.entities.validate({"a.yaml": "kind: Component"}, origin="url:https://a.example")
+    assert not bad.valid
+    assert [str(one) for one in bad.documents[0].problems] == ["a.yaml:3:1: no"]
 
 
 def test_problems_of_locations(platform: Platform, served: Served) -> None:

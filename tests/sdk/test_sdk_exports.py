@@ -13,6 +13,7 @@ from towpath_sdk import AsyncPlatform, Platform
 
 PARTS = (
     "bindings",
+    "conflicts",
     "entities",
     "history",
     "locations",
@@ -24,6 +25,7 @@ PARTS = (
     "sets",
     "templates",
     "tokens",
+    "tombstones",
 )
 
 

@@ -15,7 +15,6 @@ import signal
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from serving import Client, Failed, Gateway, Start, Usage, end, environment, spa
 FLOOR = Path(__file__).with_name("floor.py")
 BARE_BYTES = 2300
 SAMPLES = 20
+ROUNDS = 3
 
 
 class Floors:
@@ -54,13 +54,7 @@ class Floors:
     def whole(self, size: int) -> measures.Whole:
         """Ask for one big static answer at a time."""
         url = self._servers["litestar"][1].removeprefix("ready ").strip()
-        client = Client(url)
-        took = []
-        for _ in range(5):
-            began = time.monotonic()
-            client.read(f"/{size}")
-            took.append(time.monotonic() - began)
-        return measures.Whole(statistics.median(took), size)
+        return measures.whole(Client(url), f"/{size}")
 
     def close(self) -> None:
         """Stop them."""
@@ -80,39 +74,54 @@ def measure(size: int, seconds: float, gateway: Gateway) -> dict[str, Any]:
     reader, writer = Client(gateway.url, reading), Client(gateway.url, writing)
     say("loading it")
     loaded = measures.ingest(gateway, writer, size)
-    rss_loaded = gateway.usage.rss()
+    memory = {"loaded": gateway.usage.rss()}
     reads = cases(reader, catalog.names, loaded.entities)
-    bodies = {case.name: sample(reader, case) for case in reads}
-    everything = measures.whole(reader)
-    floors = Floors([*set(bodies.values()), everything.bytes, BARE_BYTES])
-    try:
-        results = {
-            case.name: one_case(case, bodies[case.name], gateway, floors, reading, seconds, say)
-            for case in reads
-        }
-        bare = floors.run("asgi", BARE_BYTES, seconds)
-        floor_whole = floors.whole(everything.bytes)
-    finally:
-        floors.close()
+    found = measure_reads(gateway, reader, reading, reads, seconds, say)
     say("changing and adding entities")
     changed = measures.change(gateway, writer)
     added = measures.add(gateway, writer, reading, reads)
-    memory = {"loaded": rss_loaded, "after": gateway.usage.rss(), "peak": gateway.usage.peak()}
+    memory |= {"after": gateway.usage.rss(), "peak": gateway.usage.peak()}
     complaints = gateway.complaints()
     say("starting again")
-    gateway.stop()
     later = [_restart(gateway, reading, reads[0]) for _ in range(3)]
     return {
         "ingest": loaded._asdict(),
         "start": {"first": first_start._asdict(), "later": min(later)._asdict()},
-        "restarted_rss": gateway.usage.rss(),
         "change": changed._asdict(),
         "add": added._asdict(),
-        "memory": memory,
-        "reads": results,
-        "whole": {**everything._asdict(), "floor_seconds": floor_whole.seconds},
-        "bare_asgi": bare._asdict(),
+        "memory": memory | {"restarted": gateway.usage.rss()},
+        **found,
         "complaints": complaints[:5],
+    }
+
+
+def measure_reads(
+    gateway: Gateway,
+    client: Client,
+    token: str,
+    reads: list[Case],
+    seconds: float,
+    say: report.Say,
+) -> dict[str, Any]:
+    """All kinds of reads, and all entities at once, beside the floor."""
+    bodies = {case.name: sample(client, case) for case in reads}
+    whole = measures.whole(client)
+    floors = Floors([*set(bodies.values()), whole.bytes, BARE_BYTES])
+    try:
+        results = {
+            case.name: one_case(case, bodies[case.name], gateway, floors, token, seconds, say)
+            for case in reads
+        }
+        bare = load.together(
+            [floors.run("asgi", BARE_BYTES, max(1, seconds / ROUNDS)) for _ in range(ROUNDS)]
+        )
+        floor = floors.whole(whole.bytes)
+    finally:
+        floors.close()
+    return {
+        "reads": results,
+        "whole": {**whole._asdict(), "floor_seconds": floor.seconds},
+        "bare_asgi": bare._asdict(),
     }
 
 
@@ -145,12 +154,14 @@ def one_case(
     seconds: float,
     say: report.Say,
 ) -> dict[str, Any]:
-    """One kind of read, and right before and after it the floor for answers of its size."""
+    """One kind of read, and in turn with it the floor for answers of its size."""
     say(case.title)
-    short = max(1, seconds / 4)
-    before = floors.run("litestar", size, short)
-    found = load.run(gateway.url, case.requests, token, seconds, gateway.usage)
-    floor = load.together([before, floors.run("litestar", size, short)])
+    floor_runs, runs = [], []
+    for _ in range(ROUNDS):
+        floor_runs.append(floors.run("litestar", size, max(1, seconds / ROUNDS / 2)))
+        slice_seconds = max(1, seconds / ROUNDS)
+        runs.append(load.run(gateway.url, case.requests, token, slice_seconds, gateway.usage))
+    floor, found = load.together(floor_runs), load.together(runs)
     return {
         "title": case.title,
         "body_bytes": size,
@@ -178,6 +189,9 @@ def main() -> int:
             gateway = Gateway()
             try:
                 found = measure(size, options.seconds, gateway)
+            except Failed:
+                print("\n".join(gateway.complaints()[-3:]), file=sys.stderr)
+                raise
             finally:
                 gateway.remove()
             results["sizes"][str(size)] = found | {"load_average": report.load_average()}

@@ -15,6 +15,7 @@ from serving import Client, Failed
 ENTITIES = "/api/catalog/entities"
 VARIETY = 4000
 FEW = 50
+LIMIT = 20
 GOALS = {
     "by-name": 0.71,
     "by-query": 0.28,
@@ -48,57 +49,20 @@ def cases(client: Client, names: dict[str, list[str]], total: int) -> list[Case]
     """
     dice = random.Random("reads")
     components = dice.choices(names["component"], k=VARIETY)
-    page = {"filter": "kind=component", "limit": 20}
-    full = [
-        {"fullTextFilterTerm": t, "fullTextFilterFields": "metadata.name,metadata.title"}
-        for t in _terms(dice, names["component"])
-    ]
-    crews = [f"kind=component,spec.owner=group:default/{c}" for c in names["group"]]
+    named = [Request(f"{ENTITIES}/by-name/component/default/{name}") for name in components]
+    facets = Request("/api/catalog/entity-facets?facet=kind&facet=spec.type")
     refs = [f"{kind}:default/{n}" for kind in ("component", "api", "resource") for n in names[kind]]
+    some = [_by_refs(dice.sample(refs, min(50, len(refs)))) for _ in range(VARIETY // 8)]
     return [
-        Case(
-            "by-name",
-            "by-name, any component",
-            [Request(f"{ENTITIES}/by-name/component/default/{name}") for name in components],
-            lambda answer: answer["kind"] == "Component",
-        ),
-        Case("by-query", "by-query, kind, limit 20", [_query(page)], _twenty),
-        Case(
-            "by-query-ordered",
-            "the same, ordered by name",
-            [_query({**page, "orderField": "metadata.name,asc"})],
-            _twenty,
-        ),
-        Case(
-            "full-text",
-            f"full text, {len(full):,} terms",
-            [_query({**one, "limit": 20}) for one in full],
-            lambda answer: "totalItems" in answer,
-        ),
-        Case(
-            "full-text-known",
-            f"the same, {FEW} terms only",
-            [_query({**one, "limit": 20}) for one in dice.sample(full, FEW)],
-            lambda answer: "totalItems" in answer,
-        ),
-        Case(
-            "kind-and-owner",
-            "kind and owner",
-            [_query({"filter": crew, "limit": 20}) for crew in crews],
-            lambda answer: "totalItems" in answer,
-        ),
+        Case("by-name", "by-name, any component", named, lambda a: a["kind"] == "Component"),
+        *_searches(names, dice),
         Case(
             "facets",
             "facets of kind and spec.type",
-            [Request("/api/catalog/entity-facets?facet=kind&facet=spec.type")],
-            lambda answer: len(answer["facets"]["kind"]) >= 7,
+            [facets],
+            _seven_kinds,
         ),
-        Case(
-            "by-refs",
-            "by-refs, any 50",
-            [_by_refs(dice.sample(refs, min(50, len(refs)))) for _ in range(VARIETY // 8)],
-            lambda answer: None not in answer["items"],
-        ),
+        Case("by-refs", "by-refs, any 50", some, lambda a: None not in a["items"]),
         Case("deep-page", "cursor page half way", _deep(client, total, {}, dice), _twenty),
         Case(
             "deep-page-ordered",
@@ -109,12 +73,39 @@ def cases(client: Client, names: dict[str, list[str]], total: int) -> list[Case]
     ]
 
 
+def _searches(names: dict[str, list[str]], dice: random.Random) -> list[Case]:
+    """Reads of `by-query`, each for a first page of 20."""
+    kind = {"filter": "kind=component"}
+    by_name = {**kind, "orderField": "metadata.name,asc"}
+    fields = "metadata.name,metadata.title"
+    terms = _terms(dice, names["component"])
+    full = [_query({"fullTextFilterTerm": t, "fullTextFilterFields": fields}) for t in terms]
+    crews = [f"kind=component,spec.owner=group:default/{crew}" for crew in names["group"]]
+    owned = [_query({"filter": crew}) for crew in crews]
+    few = dice.sample(full, FEW)
+    return [
+        Case("by-query", "by-query, kind, limit 20", [_query(kind)], _twenty),
+        Case("by-query-ordered", "the same, ordered by name", [_query(by_name)], _twenty),
+        Case("full-text", f"full text, {len(full):,} terms", full, _page),
+        Case("full-text-known", f"the same, {FEW} terms only", few, _page),
+        Case("kind-and-owner", "kind and owner", owned, _page),
+    ]
+
+
+def _page(answer: Any) -> bool:
+    return "totalItems" in answer and len(answer["items"]) <= LIMIT
+
+
+def _seven_kinds(answer: Any) -> bool:
+    return len(answer["facets"]["kind"]) >= 7
+
+
 def _twenty(answer: Any) -> bool:
-    return len(answer["items"]) == 20
+    return len(answer["items"]) == LIMIT
 
 
 def _query(params: dict[str, Any]) -> Request:
-    return Request(f"{ENTITIES}/by-query?{urlencode(params)}")
+    return Request(f"{ENTITIES}/by-query?{urlencode({**params, 'limit': LIMIT})}")
 
 
 def _by_refs(refs: list[str]) -> Request:
@@ -142,9 +133,9 @@ def _deep(client: Client, total: int, order: dict[str, str], dice: random.Random
     found = []
     for _ in range(PLACES):
         near = max(0, total // 2 - dice.randrange(40))
-        path = f"{ENTITIES}/by-query?" + urlencode({"limit": 20, "offset": near, **order})
+        path = f"{ENTITIES}/by-query?" + urlencode({"limit": LIMIT, "offset": near, **order})
         info = client.json(path)["pageInfo"]
         if "nextCursor" not in info:
             raise Failed(f"The page {path} has no cursor to go on with.")
-        found.append(_query({"cursor": info["nextCursor"], "limit": 20}))
+        found.append(_query({"cursor": info["nextCursor"]}))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -31,17 +32,20 @@ class Load(NamedTuple):
 
 
 def together(loads: Sequence[Load]) -> Load:
-    """Several runs as if they were one; the percentiles are those of the slowest run."""
+    """Several runs as one: percentiles are the median of theirs, and `cpu` is the least of theirs.
+
+    What a request costs is what it costs when nobody disturbs; others only add to it.
+    """
     requests = sum(load.requests for load in loads)
     seconds = sum(load.requests / load.rate for load in loads)
     return Load(
         rate=requests / seconds,
-        p50=max(load.p50 for load in loads),
-        p99=max(load.p99 for load in loads),
+        p50=statistics.median(load.p50 for load in loads),
+        p99=statistics.median(load.p99 for load in loads),
         most=max(load.most for load in loads),
         requests=requests,
         errors=sum(load.errors for load in loads),
-        cpu=sum(load.cpu * load.requests for load in loads) / requests,
+        cpu=min(load.cpu for load in loads),
     )
 
 

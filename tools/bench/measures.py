@@ -18,6 +18,7 @@ CHANGES = 15
 ADDITIONS = 15
 QUIET_SECONDS = 2.0
 PATIENCE_SECONDS = 60
+WHOLE_TIMES = 5
 
 
 class Ingest(NamedTuple):
@@ -146,6 +147,8 @@ def add(gateway: Gateway, writer: Client, token: str, cases: list[Case]) -> Addi
             used = gateway.usage.cpu() - cpu
         finally:
             said, _ = reader.communicate("\n", timeout=PATIENCE_SECONDS)
+    if reader.returncode:
+        raise Failed("The reader beside was answered with an error, or not at all; see above.")
     reads = [_read_line(line) for line in said.splitlines() if line]
     return _addition(reads, windows, quiet_end, used)
 
@@ -203,12 +206,12 @@ def _beside(read: Read, began: float, ended: float) -> bool:
     return read.began + read.took > began and read.began < ended + 0.15
 
 
-def whole(client: Client, times: int = 5) -> Whole:
-    """Read all entities at once; the median of several times."""
+def whole(client: Client, path: str = ENTITIES) -> Whole:
+    """Read one big answer, all entities; the median of several times."""
     took = []
     size = 0
-    for _ in range(times):
+    for _ in range(WHOLE_TIMES):
         began = time.monotonic()
-        size = len(client.read(ENTITIES))
+        size = len(client.read(path))
         took.append(time.monotonic() - began)
     return Whole(statistics.median(took), size)

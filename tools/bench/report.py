@@ -127,7 +127,7 @@ def _others(found: dict[str, Any]) -> list[str]:
             "memory",
             _mb(memory["loaded"]),
             f"{_mb(memory['after'])} after the reads, {_mb(memory['peak'])} at the most,"
-            f" {_mb(found['restarted_rss'])} after a start",
+            f" {_mb(memory['restarted'])} after a start",
         ),
         ("load average", " ".join(map(str, found["load_average"])), "at the end"),
     ]

@@ -7,26 +7,18 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from entities_seen import Entity, Seen, js_text
+from entities_seen import Seen, js_text
+from oracle import Oracle
 from questions import Query, Questions
 
-PACKAGES = "TOWPATH_NODE_PACKAGES"
 ENTITIES = "/api/catalog/entities"
 FACETS = "/api/catalog/entity-facets"
-SCRIPT = Path(__file__).with_name("differential.mjs")
 _FOLDED = ("metadata.name", "metadata.namespace", "metadata.uid", "relations.")
-
-
-class Broken(Exception):
-    """The comparison cannot go on; the text says why."""
 
 
 class Asked(Protocol):
@@ -35,46 +27,6 @@ class Asked(Protocol):
     def json(self, path: str, body: Any = None) -> Any:
         """The answer."""
         ...
-
-
-class Oracle:
-    """Backstage's in-memory client, in a process of its own."""
-
-    def __init__(self, entities: list[Entity], packages: Path) -> None:
-        self._process = subprocess.Popen(
-            ["node", str(SCRIPT)],
-            env={**os.environ, PACKAGES: str(packages)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        if self._say(entities) != len(entities):
-            raise Broken("The client did not take the entities.")
-
-    def ask(self, call: str, request: dict[str, Any]) -> Any:
-        """What it answers."""
-        return self._say({"call": call, "request": request})
-
-    def _say(self, what: Any) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(what) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise Broken("node ended; are its packages installed?")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise Broken(f"The client answers {answer['error']} to {what}")
-        return answer["value"]
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
 
 
 class Comparison:
@@ -183,19 +135,19 @@ class Comparison:
         q = self.questions
         order, plain_order = q.order(1)
         term, term_fields = q.full_text()
-        common = {
-            "order": order,
-            "plain_order": plain_order,
-            "term": term,
-            "term_fields": term_fields,
-            "fields": q.fields(),
-        }
+        query = Query(
+            order=order,
+            plain_order=plain_order,
+            term=term,
+            term_fields=term_fields,
+            fields=q.fields(),
+        )
         if by_post := self.dice.random() < 0.5:
             odd, plain = q.predicate()
-            query = Query(predicate=odd, plain_predicate=plain, **common)
+            query = query._replace(predicate=odd, plain_predicate=plain)
         else:
             filters, groups = q.filters()
-            query = Query(filters, groups, **common)
+            query = query._replace(filters=filters, groups=groups)
         expected = self._expected(query)
         limit = self.dice.choice((0, 1, 2, 5, 20, 100, 1000))
         offset = self.dice.choice((0, 0, 0, 1, 7, 50))
@@ -210,16 +162,13 @@ class Comparison:
     def _go_on(self, query: Query, expected: list[Any], page: Any, limit: int, offset: int) -> None:
         """Follow cursors, mostly forwards first, then back; the limit may change on the way."""
         at, size, back_from = offset, len(page["items"]), self.dice.randint(1, 4)
-        first = True
         for step in range(8):
             info = page["pageInfo"]
             has = ("nextCursor" in info, "prevCursor" in info)
             # A page that was not come to by a cursor has nothing before it, whatever its offset.
-            wanted = (at + size < len(expected), at > 0 and not first) if size else (False, False)
-            if not self._same("cursors", str(query), None, has, wanted) or not size:
-                return
+            wanted = (at + size < len(expected), at > 0 and step > 0) if size else (False, False)
             name = "nextCursor" if step < back_from and has[0] else "prevCursor"
-            if name not in info:
+            if not self._same("cursors", str(query), None, has, wanted) or name not in info:
                 return
             if self.dice.random() < 0.2:
                 limit = self.dice.choice((1, 3, 10))
@@ -228,17 +177,20 @@ class Comparison:
                 until = at + limit
             else:
                 until, at = at, max(0, at - limit)
-            params = {"cursor": info[name], "limit": limit}
-            params |= {"fields": ",".join(query.fields)} if query.fields else {}
-            path, body = f"{ENTITIES}/by-query?{urlencode(params)}", None
-            if self.dice.random() < 0.3:
-                fields = {"fields": list(query.fields)} if query.fields else {}
-                path, body = f"{ENTITIES}/by-query", {**params, **fields}
+            path, body = self._following(info[name], limit, query)
             page = self._get(path, body)
             size = len(page["items"])
-            first = False
             if not self._page(path, body, page, query, expected[at:until], len(expected)):
                 return
+
+    def _following(self, cursor: str, limit: int, query: Query) -> tuple[str, Any]:
+        """The request of a page by its cursor, which both methods take."""
+        params: dict[str, Any] = {"cursor": cursor, "limit": limit}
+        if self.dice.random() < 0.3:
+            fields = {"fields": list(query.fields)} if query.fields else {}
+            return f"{ENTITIES}/by-query", {**params, **fields}
+        params |= {"fields": ",".join(query.fields)} if query.fields else {}
+        return f"{ENTITIES}/by-query?{urlencode(params)}", None
 
     def _page(
         self, path: str, body: Any, page: Any, query: Query, expected: list[Any], total: int

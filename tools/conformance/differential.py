@@ -10,6 +10,7 @@ once, in a folder outside the tree: TOWPATH_CONFORMANCE_CACHE, or ~/.cache/towpa
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -20,12 +21,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "bench")]
 
 import generate  # noqa: E402
 from clients import Missing, Tools  # noqa: E402
-from comparing import Broken, Comparison, Oracle  # noqa: E402
+from comparing import Comparison  # noqa: E402
 from entities_seen import Seen  # noqa: E402
 from oddities import oddities  # noqa: E402
-from run import cache  # noqa: E402
+from oracle import Broken, Oracle  # noqa: E402
 from serving import Client, Failed, Gateway  # noqa: E402
 
+CACHE = "TOWPATH_CONFORMANCE_CACHE"
+DEFAULT_CACHE = "~/.cache/towpath/conformance"
 SHOWN = 20
 
 
@@ -77,7 +80,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     gateway = Gateway()
     try:
-        tools = Tools(cache())
+        tools = Tools(Path(os.environ.get(CACHE) or DEFAULT_CACHE).expanduser())
         tools.prepare(["npm"])
         found = compare(
             gateway,

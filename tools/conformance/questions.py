@@ -103,8 +103,8 @@ class Questions:
         way = self.dice.random()
         if depth < 3 and way < 0.5:
             if way < 0.12:
-                one, plain = self.predicate(depth + 1)
-                return {"$not": one}, {"$not": plain}
+                one, other = self.predicate(depth + 1)
+                return {"$not": one}, {"$not": other}
             operator = self.dice.choice(("$all", "$any"))
             parts = [self.predicate(depth + 1) for _ in range(self.dice.choice((0, 1, 2, 2, 3)))]
             return {operator: [one for one, _ in parts]}, {operator: [one for _, one in parts]}
@@ -150,7 +150,7 @@ class Questions:
     def _relation(self) -> tuple[str, Any, Any]:
         kinds = [key for key in self._keys if key.startswith("relations.")]
         if not kinds:
-            return "relations", {"$exists": True}, {"$exists": False}
+            return NO_SUCH[0], "nobody", "nobody"
         key = self.dice.choice(kinds)
         edge: dict[str, Any] = {"type": key.partition(".")[2]}
         if self.dice.random() < 0.7:
@@ -180,7 +180,8 @@ class Questions:
             term = f"  {term} "
         if self.dice.random() < 0.2:
             return term, ()
-        return term, tuple({key, *self.dice.choices(self._keys, k=self.dice.choice((0, 1, 3)))})
+        others = self.dice.choices(self._keys, k=self.dice.choice((0, 1, 3)))
+        return term, tuple(dict.fromkeys((key, *others)))
 
     def fields(self) -> tuple[str, ...]:
         """What to show of each entity; mostly everything."""

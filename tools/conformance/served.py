@@ -11,6 +11,8 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,13 @@ spec:
 """
 
 
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
 class Served:
-    """A running platform, until the block ends."""
+    """A running platform, until the block ends; `target` is a location that it can read."""
 
     def __init__(self, folder: Path, corpus: Path) -> None:
         # Open to go through: as root, the database runs under an account of its own.
@@ -47,15 +54,23 @@ class Served:
         self.url = ""
         self.token = ""
         self._corpus = corpus
-        self._home = folder / "home"
+        self.target = ""
+        self._files: ThreadingHTTPServer | None = None
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Served:
+        self._serve_files()
         self._start()
         examples = self._corpus / "backstage-examples" / "v2025"
         for name in ("all.yaml", "acme-corp.yaml"):
             body = {"type": "file", "target": str(examples / name)}
-            made = self.ask("POST", "/api/v1/catalog/locations", body)
+            try:
+                made = self.ask("POST", "/api/v1/catalog/locations", body)
+            except urllib.error.HTTPError as error:
+                self.__exit__()
+                raise SystemExit(
+                    f"{name}: {error}: {error.read().decode()}\n{self.log()}"
+                ) from None
             if not made["entityRefs"]:
                 raise SystemExit(f"{name} was not read: {made['problems']}")
         return self
@@ -64,6 +79,9 @@ class Served:
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(60)
+        if self._files is not None:
+            self._files.shutdown()
+            self._files.server_close()
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the platform, as its administrator."""
@@ -90,31 +108,28 @@ class Served:
             print(f"  alive: {alive}; unexpected errors in the log: {stumbled}")
         return alive and not stumbled
 
-    def repository(self) -> str:
-        """A location that the platform can read: a file in a git repository."""
-        bare, work = self._home / "git" / "probe.git", self.folder / "work"
-        bare.parent.mkdir(parents=True, exist_ok=True)
+    def log(self) -> str:
+        """The end of what it logged."""
+        return (self.folder / "log").read_text()[-3000:]
+
+    def _serve_files(self) -> None:
+        """Let the platform read a descriptor over HTTP, as it would from a code host."""
+        work = self.folder / "files"
         work.mkdir()
         (work / "catalog-info.yaml").write_text(DESCRIPTOR)
         (work / "openapi.yaml").write_text("openapi: 3.1.0\n")
-        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
-        self._git("init", "--quiet", "--initial-branch=main", cwd=work)
-        self._git("add", ".", cwd=work)
-        who = ("-c", "user.name=probe", "-c", "user.email=probe@example.com")
-        self._git(*who, "commit", "--quiet", "-m", "A descriptor", cwd=work)
-        self._git("push", "--quiet", str(bare), "main", cwd=work)
-        return f"git+file://{bare}/-/blob/main/catalog-info.yaml"
-
-    def _git(self, *arguments: str, cwd: Path | None = None) -> None:
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-        environ |= {"HOME": str(self.folder), "GIT_CONFIG_NOSYSTEM": "1"}
-        subprocess.run(["git", *arguments], cwd=cwd, env=environ, check=True)
+        self._files = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(work)))
+        threading.Thread(target=self._files.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{self._files.server_address[1]}"
+        self.target = f"http://{host}/catalog-info.yaml"
+        (self.folder / "towpath.toml").write_text(f'[egress]\nallow = ["{host}"]\n')
 
     def _start(self) -> None:
         environ = {k: v for k, v in os.environ.items() if not k.startswith("TOWPATH_")}
         environ |= {
             "HOME": str(self.folder),
-            "TOWPATH_HOME": str(self._home),
+            "TOWPATH_HOME": str(self.folder / "home"),
+            "TOWPATH_CONFIG": str(self.folder / "towpath.toml"),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
         }
         up = [sys.executable, "-m", "towpath_gateway", "up", "--no-demo", "--port", "0"]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from towpath_core.testing.actions import ActionContract
     from towpath_core.testing.catalog import CatalogSourceContract
     from towpath_core.testing.conformance import LEVELS, Report
+    from towpath_core.testing.kinds import EntityKindContract
     from towpath_core.testing.packaging import PluginContract
     from towpath_core.testing.provisioning import ProvisionerContract
     from towpath_core.testing.quiet import forbid_io
@@ -27,6 +28,7 @@ __all__ = (
     "ActionContract",
     "CatalogSourceContract",
     "Contract",
+    "EntityKindContract",
     "PluginContract",
     "ProvisionerContract",
     "RecordingContext",
@@ -45,6 +47,7 @@ _HOMES = {
     "ActionContract": "actions",
     "CatalogSourceContract": "catalog",
     "Contract": "rules",
+    "EntityKindContract": "kinds",
     "PluginContract": "packaging",
     "ProvisionerContract": "provisioning",
     "RecordingContext": "tools",

@@ -97,10 +97,17 @@ def contracts() -> tuple[type, ...]:
     """The contracts of the kit. Imports them, and with them pytest."""
     from towpath_core.testing.actions import ActionContract
     from towpath_core.testing.catalog import CatalogSourceContract
+    from towpath_core.testing.kinds import EntityKindContract
     from towpath_core.testing.packaging import PluginContract
     from towpath_core.testing.provisioning import ProvisionerContract
 
-    return (PluginContract, CatalogSourceContract, ActionContract, ProvisionerContract)
+    return (
+        PluginContract,
+        CatalogSourceContract,
+        EntityKindContract,
+        ActionContract,
+        ProvisionerContract,
+    )
 
 
 def reached(results: Iterable[RuleResult]) -> Level | None:

@@ -86,10 +86,10 @@ class CatalogAnalysis:
         found, problems = await asyncio.to_thread(entity_of, document)
         if found is None or problems:
             return problems
-        (verdict,) = await self._reader.kinds.judge([found])
+        (verdict,) = await self._reader.kinds.judge([found], f"{type}:{target}")
         if verdict.problems:
             return verdict.problems
-        final = annotated(found, f"{type}:{target}", f"{type}:{target}")
+        final = annotated(verdict.completed or found, f"{type}:{target}", f"{type}:{target}")
         _, fault = await asyncio.to_thread(json_of, final, self._limits.entity_bytes)
         return [fault] if fault is not None else []
 

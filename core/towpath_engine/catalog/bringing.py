@@ -1,7 +1,7 @@
 """Looks at what was removed, and brings it back as what it was.
 
-What comes back though its source lacks it is held by `restored:` and the origin it had, so that
-no reading removes it; the moment its source states it again it belongs to that as before.
+What comes back though its source lacks it is held by `api:restored:` and the origin it had, so
+that no reading removes it; the moment its source states it again it belongs to that as before.
 """
 
 from __future__ import annotations
@@ -105,9 +105,10 @@ async def _refuse_taken(transaction: Transaction, ref: str) -> None:
 
 def _back(row: Any) -> dict[str, Any]:
     origin: str = row["origin"]
-    read = row["location_id"] is not None and not origin.startswith(RESTORED)
+    # Who put it through the API has it as before; everybody else would remove it again.
+    own = origin.startswith("api:")
     return {name: row[name] for name in _BACK} | {
-        "origin": f"{RESTORED}{origin}" if read else origin,
+        "origin": origin if own else f"{RESTORED}{origin}",
         "location_id": None,
         "revision": row["revision"] + 1,
         "updated_at": now(),

@@ -34,10 +34,10 @@ from towpath_engine.catalog.judging import (
 )
 from towpath_engine.catalog.sources import FileFetch
 
-__all__ = ("Digest", "Digester", "batches")
+__all__ = ("BYTES_AT_ONCE", "FILES_AT_ONCE", "Digest", "Digester", "batches")
 
-_FILES_AT_ONCE = 50
-_BYTES_AT_ONCE = 1024 * 1024
+FILES_AT_ONCE = 50
+BYTES_AT_ONCE = 1024 * 1024
 _DOCUMENTS = 100_000
 
 Good = tuple[Entity, Document]
@@ -73,7 +73,7 @@ def batches(files: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
     some: list[SourceFile] = []
     size = 0
     for file in files:
-        if some and (len(some) >= _FILES_AT_ONCE or size + len(file.content) > _BYTES_AT_ONCE):
+        if some and (len(some) >= FILES_AT_ONCE or size + len(file.content) > BYTES_AT_ONCE):
             yield some
             some, size = [], 0
         some.append(file)
@@ -171,7 +171,7 @@ class Digester:
             verdict = next(verdicts)
             problems: Iterable[Problem] = verdict.problems
             if not problems:
-                final = annotated(entity, location, origin)
+                final = annotated(verdict.completed or entity, location, origin)
                 body, fault = json_of(final, self._limits.entity_bytes)
                 problems = [fault] if fault is not None else ()
             if problems:

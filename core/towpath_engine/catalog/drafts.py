@@ -14,7 +14,7 @@ from towpath_engine.catalog.judging import MANAGED_BY, MANAGED_BY_ORIGIN, SOURCE
 
 __all__ = ("RESTORED", "Draft", "Held", "Outcome", "belongs", "same_content")
 
-RESTORED = "restored:"
+RESTORED = "api:restored:"
 """How the origin of an entity begins that was brought back though its source lacks it."""
 
 _OURS = (MANAGED_BY, MANAGED_BY_ORIGIN, SOURCE_LOCATION)

@@ -9,7 +9,7 @@ import asyncio
 import difflib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -66,14 +66,11 @@ class Explainer:
         Args:
             ref: a canonical reference; nobody need ever have stated it.
             visible: what the asker may see; None for everything. What is hidden is explained as
-                what was never there.
+                what was never there, and so is what is gone: nobody knows whether it was hidden.
         """
         entry = self._index.by_ref(ref)
-        hidden = entry is not None and visible is not None and entry.number not in visible
+        hidden = visible is not None and (entry is None or entry.number not in visible)
         trace = Trace(ref) if hidden else await trace_of(self._database, ref)
-        if visible is not None:
-            trace.named_by = [one for one in trace.named_by if self._sees(one, visible)]
-            trace.dangling = [one for one in trace.dangling if self._index.by_ref(one) is None]
         seq = self._index.seq if entry is not None and not hidden else None
         nearest: Sequence[str] = ()
         if trace.entity is None:
@@ -125,8 +122,8 @@ def _present(trace: Trace) -> tuple[State, str]:
     if entity.origin.startswith(RESTORED):
         source = entity.origin.removeprefix(RESTORED)
         text = f"It is in the catalog because it was restored, though {source} lacks it"
-    elif trace.problems:
-        problem = trace.problems[0]
+    elif wrong := _wrong(trace):
+        problem = wrong[0]
         at = _place(problem.file, problem.line) or where
         text = (
             "It is in the catalog as it was before: what stands there now is not taken in, "
@@ -137,6 +134,13 @@ def _present(trace: Trace) -> tuple[State, str]:
     return "there", f"{text.rstrip('.')}."
 
 
+def _wrong(trace: Trace) -> Sequence[Any]:
+    """What is wrong with the entity where it is held, not where another states it too."""
+    place = trace.entity.location_id
+    mine = [problem for problem in trace.problems if problem.location_id == place]
+    return [problem for problem in mine if problem.code not in ("conflict", "duplicate")]
+
+
 def _refused(trace: Trace) -> str:
     problem = trace.problems[0]
     where = _place(problem.file, problem.line) or "A source"
@@ -144,24 +148,25 @@ def _refused(trace: Trace) -> str:
 
 
 def _removed(trace: Trace) -> str:
-    last = trace.revisions[0] if trace.revisions else None
     buried = trace.tombstone
-    why = (last.reason if last is not None else None) or (buried.reason if buried else "deleted")
-    origin = buried.origin if buried is not None else last.source if last is not None else ""
-    at, actor = (
-        _when(buried.deleted_at if buried else last.at if last else None),
-        (buried.actor if buried else last.actor if last else ""),
-    )
-    text = {
-        "vanished": f"It was removed {at} because {origin} does not state it any more",
-        "unregistered": f"It was removed {at} with its location {origin} by {actor}",
-    }.get(why, f"It was removed {at} by {actor}")
     if buried is None:
+        last = trace.revisions[0]
+        text = _how(last.reason, last.source, last.actor, last.at)
         return f"{text}, too long ago to be restored."
-    again = ""
-    if why == "deleted" and buried.location_id is not None:
-        again = f" It comes back when {origin} is read again, if that still states it."
-    return f"{text}; it can be restored until {buried.expires_at:%Y-%m-%d %H:%M} UTC.{again}"
+    text = _how(buried.reason, buried.origin, buried.actor, buried.deleted_at)
+    text += f"; it can be restored until {buried.expires_at:%Y-%m-%d %H:%M} UTC."
+    if buried.reason == "deleted" and buried.location_id is not None:
+        text += f" It comes back when {buried.origin} is read again, if that still states it."
+    return text
+
+
+def _how(reason: str | None, origin: str, actor: str, at: datetime) -> str:
+    when = f"{at:%Y-%m-%d at %H:%M} UTC"
+    if reason == "vanished":
+        return f"It was removed on {when} because {origin} does not state it any more"
+    if reason == "unregistered":
+        return f"It was removed on {when} with its location {origin} by {actor}"
+    return f"It was removed on {when} by {actor}"
 
 
 def _never(trace: Trace, nearest: Sequence[str]) -> Iterator[str]:
@@ -177,10 +182,6 @@ def _never(trace: Trace, nearest: Sequence[str]) -> Iterator[str]:
 
 def _place(file: str | None, line: int | None) -> str:
     return "" if file is None else f"{file}:{line}" if line is not None else file
-
-
-def _when(at: datetime | None) -> str:
-    return f"on {at:%Y-%m-%d at %H:%M} UTC" if at is not None else "at some time"
 
 
 def _nearest(ref: str, refs: Sequence[str]) -> Sequence[str]:

@@ -23,6 +23,7 @@ class ReadingLimits(msgspec.Struct, frozen=True):
         target_bytes: size of all files of one target together.
         entity_bytes: size of one entity as JSON.
         files: how many files in all.
+        targets: how many places its locations name in all.
         depth: how many locations below each other.
         source_seconds: deadline for reading the files of one target.
         parse_seconds: deadline for parsing one file, with its placeholders.
@@ -32,6 +33,7 @@ class ReadingLimits(msgspec.Struct, frozen=True):
     target_bytes: int = 256 * 1024 * 1024
     entity_bytes: int = 4 * 1024 * 1024
     files: int = 20_000
+    targets: int = 10_000
     depth: int = 10
     source_seconds: float = 60.0
     parse_seconds: float = 30.0
@@ -83,8 +85,7 @@ class Reading(msgspec.Struct):
     """What a location led to.
 
     `files` are those that were read, in order. `complete` is False when something could not be
-    read at all, `cut` is True when it led to more than was read. `warnings` are told by the store
-    when it is taken in.
+    read at all, `cut` is True when it led to more than was read.
     """
 
     drafts: dict[str, Draft] = {}
@@ -92,7 +93,6 @@ class Reading(msgspec.Struct):
     files: dict[str, FileRead] = {}
     complete: bool = True
     cut: bool = False
-    warnings: list[FoundProblem] = []
 
     @property
     def spoilt(self) -> set[str]:

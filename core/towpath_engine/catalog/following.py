@@ -17,10 +17,9 @@ from towpath_core.entities import Entity
 from towpath_core.errors import Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
 
-__all__ = ("Following", "Stop", "Trail", "follow", "stated_targets")
+__all__ = ("Following", "Stop", "Trail", "follow")
 
 _SECONDS = 10.0
-_MOST_TARGETS = 10_000
 _ELSEWHERE = re.compile(r"(git\+)?https?://", re.IGNORECASE)
 _HERE = re.compile(r"(git\+)?file:", re.IGNORECASE)
 
@@ -28,7 +27,7 @@ _HERE = re.compile(r"(git\+)?file:", re.IGNORECASE)
 class Trail:
     """Where one reading of a location was led to: each place once, and not too many."""
 
-    def __init__(self, most: int = _MOST_TARGETS) -> None:
+    def __init__(self, most: int) -> None:
         self.most = most
         self._known: set[tuple[str, str]] = set()
 
@@ -46,14 +45,13 @@ class Trail:
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """A place that is still to be read. The trail is that of the whole reading."""
+    """A place that is still to be read."""
 
     type: str
     target: str
     depth: int
     optional: bool = False
     stated_in: Place = Place()
-    trail: Trail = msgspec.field(default_factory=Trail)
 
 
 class Following(msgspec.Struct, frozen=True):
@@ -73,8 +71,9 @@ async def follow(
 ) -> Following:
     """The places that the locations among a file's entities lead to. Never raises.
 
-    A place that this reading was led to before is left out. One that cannot be followed becomes
-    a problem, and does not touch the others.
+    Each is there, also where the reading was led to it before: it means the same for the file,
+    whatever else is read. One that cannot be followed becomes a problem, and does not touch the
+    others.
 
     Args:
         host: calls the source.
@@ -90,8 +89,6 @@ async def follow(
     if stop.depth >= depth:
         text = f"locations nest deeper than {depth}"
         return Following([], [Problem("limit", text, stated[0].stated_in)])
-    stop.trail.take(stop.type, stop.target)
-    stop.trail.take(stop.type, file)
     joined = [one.target for one in stated if _is_joined(one, stop)]
     answers = iter(await _resolve(host, source, file, joined))
     following = Following()
@@ -100,11 +97,7 @@ async def follow(
         if isinstance(answer, Problem):
             problem = msgspec.structs.replace(answer, place=one.stated_in)
             following.problems.append(problem)
-        elif stop.trail.full:
-            text = f"the location leads to over {stop.trail.most:,} targets"
-            following.problems.append(Problem("limit", text, one.stated_in))
-            break
-        elif stop.trail.take(one.type, answer):
+        else:
             following.stops.append(msgspec.structs.replace(one, target=answer))
     return following
 
@@ -152,12 +145,12 @@ def _stated(found: Iterable[tuple[Entity, Document]], stop: Stop, file: str) -> 
             continue
         type = str(entity.spec.get("type") or stop.type)
         optional = entity.spec.get("presence") == "optional"
-        for pointer, target in stated_targets(entity.spec):
+        for pointer, target in _targets(entity.spec):
             place = document.place(file, pointer)
-            yield Stop(type, target, stop.depth + 1, optional, place, stop.trail)
+            yield Stop(type, target, stop.depth + 1, optional, place)
 
 
-def stated_targets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _targets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The targets that the spec of a Location entity states, each after its JSON pointer."""
     if isinstance(spec.get("target"), str):
         yield "/spec/target", spec["target"]

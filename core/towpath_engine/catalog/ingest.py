@@ -6,23 +6,22 @@ source. What is to be done is told by `diffing`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import select, update
 
 from towpath_core.identity import Principal
 from towpath_engine import audit
 from towpath_engine.catalog.conflicts import keep_claims
-from towpath_engine.catalog.dangling import dangling
 from towpath_engine.catalog.diffing import Diff, diff
 from towpath_engine.catalog.files import known_files, remember_files
-from towpath_engine.catalog.findings import FoundProblem, Reading
+from towpath_engine.catalog.findings import Reading
 from towpath_engine.catalog.keeping import Keeping
 from towpath_engine.catalog.locations import Location
-from towpath_engine.catalog.tables import LOCATIONS, PROBLEMS
+from towpath_engine.catalog.problems import store_problems
+from towpath_engine.catalog.tables import LOCATIONS
 from towpath_engine.catalog.writer import Outcome, delete_entities, write_weighed
 from towpath_engine.clock import now
 from towpath_engine.store.database import Transaction
@@ -47,7 +46,7 @@ async def take_in(
         transaction: the caller's, with the catalog's lock.
         principal: who has it read.
         location: registered already.
-        reading: what it led to. Its problems and warnings are those of the store afterwards.
+        reading: what it led to. Its problems are those of the store afterwards.
         begun: when the reading began, by the database's clock. One that began before the last
             that was taken in is old news, and nothing is written.
         keeping: when vanishing is not believed, and how long what was removed is kept.
@@ -74,8 +73,7 @@ async def take_in(
     await keep_claims(transaction, location.id, found.lost, complete=reading.complete)
     await remember_files(transaction, location.id, reading, found.doubtful)
     reading.problems = found.problems
-    reading.warnings = await dangling(transaction, location.id)
-    await _store_problems(transaction, location.id, [*reading.problems, *reading.warnings])
+    await store_problems(transaction, location.id, "error", reading.problems)
     await _mark(transaction, location.id, begun, found)
     await _audit(transaction, principal, source, outcome)
     return outcome
@@ -108,31 +106,6 @@ async def _mark(transaction: Transaction, location_id: UUID, begun: datetime, fo
     if uids != (before or []):
         values |= {"held": uids or None, "held_at": now() if uids else None}
     await transaction.execute(update(LOCATIONS).where(c.id == location_id).values(values))
-
-
-async def _store_problems(
-    transaction: Transaction, location_id: UUID, problems: Sequence[FoundProblem]
-) -> None:
-    await transaction.execute(delete(PROBLEMS).where(PROBLEMS.c.location_id == location_id))
-    moment = now()
-    rows: list[dict[str, Any]] = [
-        {
-            "location_id": location_id,
-            "level": found.level,
-            "code": found.problem.code,
-            "message": found.problem.message.replace("\0", "\\0"),
-            "file": found.problem.place.file,
-            "line": found.problem.place.line,
-            "column": found.problem.place.column,
-            "pointer": found.problem.place.pointer,
-            "entity_ref": found.entity_ref,
-            "target": found.target,
-            "at": moment,
-        }
-        for found in problems
-    ]
-    if rows:
-        await transaction.execute(insert(PROBLEMS), rows)
 
 
 async def _audit(

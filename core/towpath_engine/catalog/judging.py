@@ -43,10 +43,14 @@ _MAX_EDGES = 10_000
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a kind says of an entity: problems with JSON pointers, or the edges that it states."""
+    """What a kind says of an entity: problems with JSON pointers, or the edges that it states.
+
+    `completed` is the entity with what the kind filled in, None where that is nothing.
+    """
 
     problems: tuple[Problem, ...] = ()
     relations: tuple[Relation, ...] = ()
+    completed: Entity | None = None
 
 
 class KindJudge:
@@ -105,7 +109,14 @@ class KindJudge:
 
 def _verdict(kind: Contribution[EntityKind], entity: Entity) -> Verdict:
     """Ask one kind about one entity; runs foreign code, in its plugin's thread."""
+    completed: Entity | None = None
     try:
+        if hasattr(kind.value, "complete"):
+            filled = kind.value.complete(entity)
+            if filled is not entity:
+                if not _is_same(filled, entity):
+                    return _at_fault(kind, "made another entity of it")
+                completed = entity = filled
         problems = tuple(kind.value.check(entity))
         relations = () if problems else tuple(kind.value.relations(entity))
     except Exception as error:
@@ -123,7 +134,23 @@ def _verdict(kind: Contribution[EntityKind], entity: Entity) -> Verdict:
         shown = repr(wrong[:80]) if isinstance(wrong, str) else f"a {type(wrong).__name__}"
         text = f"{shown} is not a reference that can be kept"
         return Verdict((Problem("ref", text, Place(pointer="/spec")),))
-    return Verdict(problems, relations)
+    return Verdict(problems, relations, completed)
+
+
+def _is_same(filled: object, entity: Entity) -> bool:
+    """Whether what a kind gave is still the entity that it was asked to fill in."""
+    if not isinstance(filled, Entity) or check_envelope(_document_of(filled)):
+        return False
+    return (filled.api_version, str(filled.ref)) == (entity.api_version, str(entity.ref))
+
+
+def _document_of(entity: Entity) -> dict[str, object]:
+    return {
+        "apiVersion": entity.api_version,
+        "kind": entity.kind,
+        "metadata": entity.metadata,
+        "spec": entity.spec,
+    }
 
 
 def _at_fault(kind: Contribution[EntityKind], what: str) -> Verdict:
@@ -175,7 +202,8 @@ def json_of(entity: Entity, limit: int) -> tuple[bytes, Problem | None]:
         text = f"it holds what JSON cannot say: {type(error).__name__}"
         return b"", Problem("json", text)
     if len(body) > limit:
-        return b"", Problem("limit", f"it has {len(body):,} bytes; at most {limit:,} are taken")
+        text = f"it has {len(body):,} bytes and goes over the budget `entity_bytes` of {limit:,}"
+        return b"", Problem("limit", text)
     return body, None
 
 

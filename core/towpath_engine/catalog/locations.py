@@ -91,8 +91,7 @@ class LocationReport(msgspec.Struct, frozen=True):
         refs = [ref for ref in reading.drafts if ref not in outcome.conflicts]
         known = {*refs, location.entity_ref}
         refs += [ref for ref in outcome.unchanged if ref not in known]
-        problems, warnings = tuple(reading.problems), tuple(reading.warnings)
-        return cls(location, created, refs, problems, outcome, warnings)
+        return cls(location, created, refs, tuple(reading.problems), outcome)
 
     @property
     def held(self) -> Held | None:

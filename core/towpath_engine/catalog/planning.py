@@ -6,6 +6,7 @@ write.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -128,7 +129,8 @@ class Planner:
             found = await diff(transaction, location, reading, self._keeping)
             handed = await claims_on(transaction, [row.uid for row in found.gone], let_go=True)
             bodies = await _bodies(transaction, [row["uid"] for row in found.weighed.renewed])
-        return _plan(location, known is not None, found, handed, bodies)
+        # Comparing many documents must not hold up the event loop.
+        return await asyncio.to_thread(_plan, location, known is not None, found, handed, bodies)
 
     async def plan_removal(self, principal: Principal, location: Location) -> RefreshPlan:
         """What removing a location would take along, and what would pass to others."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 import msgspec
 import structlog
 
-from towpath_core.catalog import CatalogSource, SourceFile
+from towpath_core.catalog import CatalogSource, SourceFile, one_reading
 from towpath_core.errors import NotFound, Place, Problem, TowpathError
 from towpath_core.plugins import Contribution, PluginHost
-from towpath_engine.catalog.digesting import Digest, Digester, batches
+from towpath_engine.catalog.digesting import BYTES_AT_ONCE, FILES_AT_ONCE, Digest, Digester, batches
 from towpath_engine.catalog.drafts import Draft
 from towpath_engine.catalog.findings import (
     FileRead,
@@ -24,7 +25,7 @@ from towpath_engine.catalog.findings import (
     Reading,
     ReadingLimits,
 )
-from towpath_engine.catalog.following import Stop, follow
+from towpath_engine.catalog.following import Stop, Trail, follow
 from towpath_engine.catalog.judging import KindJudge
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.sources import within
@@ -38,6 +39,15 @@ _MAKING = 1
 """Counted up when the same file makes other entities than before."""
 
 Found = tuple[list[SourceFile], Contribution[CatalogSource]]
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """A file that a stop led to, with its source and what becomes of it."""
+
+    stop: Stop
+    source: Contribution[CatalogSource]
+    file: SourceFile
+    read: FileRead
 
 
 class LocationReader:
@@ -75,59 +85,61 @@ class LocationReader:
             known: files that need not be parsed again if they have not changed. They are `kept`
                 in what is given; their entities are not among its drafts.
         """
-        reading, known = Reading(), known or {}
+        with one_reading():
+            return await self._read(type, target, known or {})
+
+    async def _read(self, type: str, target: str, known: Mapping[str, KnownFile]) -> Reading:
+        reading = Reading()
         origin = f"{type}:{target}"
-        waiting = [Stop(type, target, 0)]
+        waiting, trail = [Stop(type, target, 0)], Trail(self._limits.targets)
+        trail.take(type, target)
         while waiting and not reading.cut:
-            stops, waiting = waiting[:_STOPS_AT_ONCE], waiting[_STOPS_AT_ONCE:]
-            for stop, found in zip(stops, await self._files(stops, reading), strict=True):
-                if found is not None:
-                    waiting += await self._take(stop, found, known, origin, reading)
+            chosen: list[Chosen] = []
+            # Many small targets are parsed together.
+            while waiting and not _worth_parsing(chosen):
+                stops, waiting = waiting[:_STOPS_AT_ONCE], waiting[_STOPS_AT_ONCE:]
+                for stop, found in zip(stops, await self._files(stops, reading), strict=True):
+                    chosen += self._choose(stop, found, known, reading)
+            await self._parse([one for one in chosen if not one.read.kept], origin, reading)
+            for one in chosen:
+                trail.take(one.stop.type, one.file.target)
+            waiting += [stop for one in chosen for stop in self._onward(one, trail, reading)]
         return reading
 
-    async def _take(
-        self,
-        stop: Stop,
-        found: Found,
-        known: Mapping[str, KnownFile],
-        origin: str,
-        reading: Reading,
-    ) -> list[Stop]:
-        """Take the files of a stop into the reading; gives where they lead to."""
-        files, source = found
-        fresh: list[SourceFile] = []
-        chosen: list[str] = []
+    def _choose(
+        self, stop: Stop, found: Found | None, known: Mapping[str, KnownFile], reading: Reading
+    ) -> Iterator[Chosen]:
+        """Take the files of a stop that were not met before into the reading."""
+        files, source = found or ((), None)
         for file in files:
-            if file.target in reading.files:
+            if file.target in reading.files or source is None:
                 continue
             if len(reading.files) >= self._limits.files:
-                reading.note("limit", f"it leads to over {self._limits.files} files")
+                if not reading.cut:
+                    reading.note("limit", f"it leads to over {self._limits.files} files")
                 reading.complete, reading.cut = False, True
-                break
-            one = FileRead(self._etag(stop.type, file))
-            reading.files[file.target] = one
-            chosen.append(file.target)
+                return
+            read = FileRead(self._etag(stop.type, file))
+            reading.files[file.target] = read
             before = known.get(file.target)
-            if before is not None and before.etag == one.etag:
-                one.kept, one.stops = True, before.stops
-            else:
-                fresh.append(file)
-        for some in batches(fresh):
-            digester = Digester(self._host, self.kinds, self._limits)
-            digests = await digester.digest(some, source, stop.type, origin)
-            for file, digest in zip(some, digests, strict=True):
-                await self._merge(stop, source, file.target, digest, reading)
-        return [s for name in chosen for s in self._onward(stop, name, reading)]
+            if before is not None and before.etag == read.etag:
+                read.kept, read.stops = True, before.stops
+            yield Chosen(stop, source, file, read)
 
-    async def _merge(
-        self,
-        stop: Stop,
-        source: Contribution[CatalogSource],
-        name: str,
-        digest: Digest,
-        reading: Reading,
-    ) -> None:
-        file = reading.files[name]
+    async def _parse(self, fresh: Sequence[Chosen], origin: str, reading: Reading) -> None:
+        """Make drafts of files, those of one source together, and merge them in order."""
+        for _, alike in groupby(fresh, lambda one: (one.source.name, one.stop.type)):
+            group = list(alike)
+            rest = iter(group)
+            for some in batches(one.file for one in group):
+                digester = Digester(self._host, self.kinds, self._limits)
+                source, type = group[0].source, group[0].stop.type
+                digests = await digester.digest(some, source, type, origin)
+                for digest, one in zip(digests, rest, strict=False):
+                    await self._merge(one, digest, reading)
+
+    async def _merge(self, one: Chosen, digest: Digest, reading: Reading) -> None:
+        file, stop, name = one.read, one.stop, one.file.target
         if digest.pulled:
             file.whole = False
         if digest.problems:
@@ -138,21 +150,27 @@ class LocationReader:
         if not leading:
             return
         # How deep they may nest depends on who leads here, and is looked at when they are followed.
-        following = await follow(self._host, source, stop, name, leading, stop.depth + 1)
+        following = await follow(self._host, one.source, stop, name, leading, stop.depth + 1)
         file.stops = tuple(following.stops)
         for problem in following.problems:
             reading.problems.append(FoundProblem(problem))
             reading.complete = file.whole = False
 
-    def _onward(self, stop: Stop, name: str, reading: Reading) -> Iterator[Stop]:
-        stops = reading.files[name].stops
+    def _onward(self, chosen: Chosen, trail: Trail, reading: Reading) -> Iterator[Stop]:
+        stop, stops = chosen.stop, chosen.read.stops
         if stops and stop.depth >= self._limits.depth:
             text = f"locations nest deeper than {self._limits.depth}"
             reading.note("limit", text, stops[0].stated_in)
             reading.complete = False
             return
         for one in stops:
-            yield msgspec.structs.replace(one, depth=stop.depth + 1)
+            if trail.full:
+                text = f"the location leads to over {trail.most:,} targets"
+                reading.note("limit", text, one.stated_in)
+                reading.complete = False
+                return
+            if trail.take(one.type, one.target):
+                yield msgspec.structs.replace(one, depth=stop.depth + 1)
 
     async def _files(self, stops: Sequence[Stop], reading: Reading) -> list[Found | None]:
         """What each stop gives, in order; they are asked at the same time."""
@@ -206,6 +224,12 @@ class LocationReader:
         return hashlib.sha256(text).hexdigest()
 
 
+def _worth_parsing(chosen: Sequence[Chosen]) -> bool:
+    """Whether there is enough for one call of a plugin."""
+    size = sum(len(one.file.content) for one in chosen)
+    return len(chosen) >= FILES_AT_ONCE or size >= BYTES_AT_ONCE
+
+
 def _add(draft: Draft, reading: Reading) -> bool:
     """Add a draft; one whose reference stands elsewhere in the location is a problem instead."""
     other = reading.drafts.get(draft.ref)
@@ -233,7 +257,10 @@ def _makers(host: PluginHost, rules: CatalogRules | None) -> str:
     """What turns content into entities: our own way, the plugins, their kinds, and the rules."""
     plugins = [f"{p.name} {p.version}" for p in host.describe() if p.state == "active"]
     offered = host.contributions
-    kinds = sorted(f"{kind} {version}" for kind, version in offered.entity_kinds)
+    kinds = sorted(
+        f"{kind} {version} {getattr(one.value, 'revision', '')}"
+        for (kind, version), one in offered.entity_kinds.items()
+    )
     names = [*offered.catalog_sources, *offered.descriptor_formats]
     text = "\n".join([str(_MAKING), *plugins, *kinds, *map(str, names), str(rules)])
     return hashlib.sha256(text.encode()).hexdigest()

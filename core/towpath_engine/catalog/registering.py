@@ -24,6 +24,7 @@ from towpath_engine.catalog.findings import KnownFile, Reading
 from towpath_engine.catalog.ingest import still_fits, take_in
 from towpath_engine.catalog.keeping import Keeping, digest_of
 from towpath_engine.catalog.locations import Location, LocationReport
+from towpath_engine.catalog.problems import look_over
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.registrations import (
     Registrations,
@@ -231,10 +232,13 @@ class Registering:
             report = LocationReport.of(location, created, reading, outcome)
             # What was read is not needed while the index takes in as much again.
             del reading
-            await self.feed.catch_up(outcome.seq)
+            # The database looks for what leads nowhere while the index is brought up to date.
+            _, warnings = await asyncio.gather(
+                self.feed.catch_up(outcome.seq), look_over(self._database, location.id)
+            )
             if len(outcome.added) + len(outcome.changed) >= _MANY:
                 await asyncio.to_thread(give_back)
-            return report
+            return msgspec.structs.replace(report, warnings=warnings)
         raise Unavailable(f"Location {type}:{target} changes all the time.", next="Try again.")
 
     async def _begin(

@@ -21,6 +21,7 @@ from towpath_engine.catalog.ingest import take_in
 from towpath_engine.catalog.keeping import Keeping
 from towpath_engine.catalog.location_query import condition
 from towpath_engine.catalog.locations import Location, LocationReport
+from towpath_engine.catalog.problems import look_over
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.tables import CONFLICTS, ENTITIES, FILES, LOCATIONS
 from towpath_engine.catalog.writer import serialise
@@ -144,7 +145,9 @@ class Registrations:
             location = await _point(transaction, principal, location_id, type, target)
             outcome = await take_in(transaction, principal, location, reading, begun, self._keeping)
         await self._feed.catch_up(outcome.seq)
-        return LocationReport.of(location, False, reading, outcome)
+        warnings = await look_over(self._database, location.id)
+        report = LocationReport.of(location, False, reading, outcome)
+        return msgspec.structs.replace(report, warnings=warnings)
 
 
 def check_target(reader: LocationReader, type: str, target: str) -> None:
@@ -158,7 +161,8 @@ def check_target(reader: LocationReader, type: str, target: str) -> None:
     if reader.source_for(type, target) is None:
         raise Invalid(
             f"No source reads {type}:{target}.",
-            next="Known are files (file:/path) and git repositories (url:git+file:///...).",
+            next="Known are files (file:/path), pages (url:https://...) and git repositories "
+            "(url:git+file:///..., url:git+https://...).",
         )
 
 

@@ -113,7 +113,7 @@ class CatalogService(Registering):
             Invalid: its kind finds fault with it.
         """
         (verdict,) = await self._reader.kinds.judge([entity], None)
-        final = annotated(entity, origin, origin)
+        final = annotated(verdict.completed or entity, origin, origin)
         body, fault = json_of(final, _MAX_BODY)
         if problems := (*verdict.problems, *([fault] if fault else ())):
             raise Invalid(f"{entity.ref} is not a good {entity.kind}.", problems=problems)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from towpath_core.catalog import CatalogSource, SourceFile
-from towpath_core.errors import LimitExceeded, NotFound
+import structlog
 
-__all__ = ("FileFetch", "within")
+from towpath_core.catalog import CatalogSource, SourceFile, TreeClaims, TreeSource
+from towpath_core.errors import LimitExceeded, NotFound
+from towpath_core.plugins import Contribution
+
+__all__ = ("FileFetch", "tree_source", "within")
+
+log = structlog.get_logger(__name__)
 
 
 def within(files: Iterable[SourceFile], limit: int) -> Iterator[SourceFile]:
@@ -18,6 +23,32 @@ def within(files: Iterable[SourceFile], limit: int) -> Iterator[SourceFile]:
         if total > limit:
             raise LimitExceeded(f"The files are larger than {limit:,} bytes together.")
         yield file
+
+
+def tree_source(
+    reads: Contribution[CatalogSource] | None,
+    sources: Iterable[CatalogSource],
+    type: str,
+    target: str,
+) -> TreeSource | None:
+    """Who hands over a folder: the source that reads it, else the first that offers to.
+
+    Args:
+        reads: the source that reads the target, where there is one.
+        sources: all sources, ordered by name.
+        type: location type of the target.
+        target: what is wanted.
+    """
+    if reads is not None and isinstance(reads.value, TreeSource):
+        return reads.value
+    for source in sources:
+        if isinstance(source, TreeClaims) and isinstance(source, TreeSource):
+            try:
+                if type in source.types and source.claims_tree(type, target):
+                    return source
+            except Exception:
+                log.exception("source.failed", source=source.name)
+    return None
 
 
 class FileFetch:

@@ -139,6 +139,7 @@ def _drafts(
     problems: list[Problem] = []
     for one, entity, verdict in zip(entities, final, verdicts, strict=True):
         faults = [*_overreach(one, there.get(one.ref)), *verdict.problems]
+        entity = verdict.completed or entity
         body, fault = json_of(entity, _MAX_BODY)
         faults += [fault] if fault is not None else []
         problems += map(one.statement.placed, faults)

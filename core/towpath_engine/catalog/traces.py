@@ -93,7 +93,8 @@ async def _problems(transaction: Transaction, trace: Trace) -> None:
     query = select(PROBLEMS).where(about, p.level == "error").order_by(p.id).limit(_MOST)
     trace.problems = (await transaction.execute(query)).all()
     named = select(p.entity_ref).where(p.target == trace.ref, p.entity_ref.is_not(None))
-    trace.named_by = list((await transaction.execute(named.distinct().limit(_MOST))).scalars())
+    if trace.entity is None:
+        trace.named_by = list((await transaction.execute(named.distinct().limit(_MOST))).scalars())
     lost = select(p.target).where(p.entity_ref == trace.ref, p.target.is_not(None))
     lost = lost.where(p.target.not_in(select(ENTITIES.c.ref)))
     trace.dangling = list((await transaction.execute(lost.order_by(p.target))).scalars())

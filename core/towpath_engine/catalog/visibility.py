@@ -14,9 +14,10 @@ from pyroaring import BitMap
 from towpath_core.identity import Principal
 from towpath_core.policy import AllOf, AnyOf, Criteria, Not, Rule
 from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.catalog.passing import Found
 from towpath_engine.policy import PolicyGate
 
-__all__ = ("Sight", "meeting")
+__all__ = ("Sight", "meeting", "meets")
 
 _SECONDS = 5.0
 _MOST = 1024
@@ -34,10 +35,8 @@ class Sight:
 
     async def of(self, principal: Principal) -> BitMap | None:
         """The entities a principal may see; None for all of them. Not to be changed."""
-        if self._gate.is_open:
-            return None
-        criteria = await self._of(principal)
-        if criteria == AllOf():
+        criteria = await self.criteria(principal)
+        if criteria is None:
             return None
         if self._version != self._index.version:
             self._sets.clear()
@@ -46,6 +45,13 @@ class Sight:
         if found is None:
             found = self._sets[criteria] = meeting(self._index, criteria)
         return found
+
+    async def criteria(self, principal: Principal) -> Criteria | None:
+        """What entities must be like for a principal to see them; None where any may be seen."""
+        if self._gate.is_open:
+            return None
+        criteria = await self._of(principal)
+        return None if criteria == AllOf() else criteria
 
     async def _of(self, principal: Principal) -> Criteria:
         known = self._criteria.get(principal)
@@ -73,3 +79,19 @@ def meeting(index: CatalogIndex, criteria: Criteria) -> BitMap:
             return BitMap.union(BitMap(), *(meeting(index, part) for part in parts))
         case Not(part):
             return index.everything - meeting(index, part)
+
+
+def meets(criteria: Criteria, found: Found) -> bool:
+    """Whether a single document meets criteria, by what it is found by."""
+    match criteria:
+        case Rule(field, values):
+            there = found.get(field.lower())
+            if there is None or not values:
+                return there is not None
+            return any(value.lower() in there for value in values)
+        case AllOf(parts):
+            return all(meets(part, found) for part in parts)
+        case AnyOf(parts):
+            return any(meets(part, found) for part in parts)
+        case Not(part):
+            return not meets(part, found)

@@ -5,7 +5,7 @@ Reads the store, and asks sources to join texts. Watches nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +13,11 @@ import msgspec
 from sqlalchemy import func, select
 
 from towpath_core.catalog import CatalogSource, WatchableSource
-from towpath_core.entities import Entity
 from towpath_core.errors import TowpathError
 from towpath_core.plugins import Contribution, PluginHost
-from towpath_engine.catalog.following import stated_targets
+from towpath_engine.catalog.following import Stop
 from towpath_engine.catalog.reading import LocationReader
-from towpath_engine.catalog.tables import ENTITIES, LOCATIONS, PROBLEMS
+from towpath_engine.catalog.tables import FILES, LOCATIONS
 from towpath_engine.store.database import Database
 
 __all__ = ("WatchPlan", "plan_watching")
@@ -38,19 +37,13 @@ class WatchPlan(msgspec.Struct):
         return {one for ids in self.targets.values() for one in ids}
 
 
-class _Stated(msgspec.Struct, frozen=True):
-    location: UUID
-    file: str
-    target: str
-
-
 async def plan_watching(
     database: Database, host: PluginHost, reader: LocationReader
 ) -> dict[str, WatchPlan]:
     """What each source is to watch, by the source's name, as things are in the store now.
 
-    A location leads to its own target, the files its entities and problems stand in with the
-    folders of these, and the targets that its Location entities state.
+    A location leads to its own target, the files it was read from with the folders of these,
+    where what they pull in mostly lies, and the targets that they state.
 
     Raises:
         DatabaseUnavailable: the database does not answer.
@@ -66,55 +59,44 @@ async def plan_watching(
                 plan.targets.setdefault(row.target, set()).add(row.id)
         if not of:
             return plans
-        chosen = list(of)
-        files: set[tuple[UUID, str]] = set()
-        for table in (ENTITIES, PROBLEMS):
-            c = table.c
-            query = select(c.location_id, c.file).distinct()
-            query = query.where(c.location_id == func.any(chosen), c.file.is_not(None))
-            files |= {(row.location_id, row.file) for row in await transaction.execute(query)}
-        c = ENTITIES.c
-        leading = select(c.location_id, c.file, c.body).where(
-            c.kind == "location", c.location_id == func.any(chosen), c.file.is_not(None)
-        )
-        stated = list(_stated(await transaction.execute(leading)))
+        c = FILES.c
+        query = select(c.location_id, c.file, c.stops).where(c.location_id == func.any(list(of)))
+        files = (await transaction.execute(query)).all()
     for plan in plans.values():
-        ours = {(id, file) for id, file in files if of[id] is plan}
-        theirs = [one for one in stated if of[one.location] is plan]
-        await _add(host, plan, ours, theirs)
+        ours = [row for row in files if of[row.location_id] is plan]
+        folders = await _folders(host, plan, [row.file for row in ours])
+        for row, folder in zip(ours, folders, strict=True):
+            for target in (row.file, folder, *_stated(row.stops, reader, plan)):
+                if target is not None:
+                    plan.targets.setdefault(target, set()).add(row.location_id)
     return plans
 
 
-def _stated(rows: Iterable[Any]) -> Iterable[_Stated]:
-    for row in rows:
-        spec = msgspec.json.decode(row.body, type=Entity).spec
-        for _, target in stated_targets(spec):
-            yield _Stated(row.location_id, row.file, target)
+def _stated(stops: Any, reader: LocationReader, plan: WatchPlan) -> Iterator[str]:
+    """The targets among stops that the plan's own source reads."""
+    for stop in msgspec.convert(stops or (), tuple[Stop, ...]):
+        source = reader.source_for(stop.type, stop.target)
+        if source is not None and source.name == plan.source.name:
+            yield stop.target
 
 
-async def _add(
-    host: PluginHost, plan: WatchPlan, files: set[tuple[UUID, str]], stated: Sequence[_Stated]
-) -> None:
-    """Add files with their folders, and stated targets, as the source writes them."""
-    asked = [(id, file, ".") for id, file in files]
-    asked += [(one.location, one.file, one.target) for one in stated]
+async def _folders(host: PluginHost, plan: WatchPlan, files: Sequence[str]) -> Sequence[str | None]:
+    """The folder of each file, as the source writes it; None where there is none."""
 
     def join(source: CatalogSource) -> list[str | None]:
-        return [_resolved(source, file, relative) for _, file, relative in asked]
+        return [_folder(source, file) for file in files]
 
     try:
-        answers = await host.call(plan.source, join, seconds=_SECONDS, returns=list)
+        answers: list[str | None] = await host.call(
+            plan.source, join, seconds=_SECONDS, returns=list
+        )
     except TowpathError:
-        answers = []
-    for id, file in files:
-        plan.targets.setdefault(file, set()).add(id)
-    for (id, _, _), target in zip(asked, answers, strict=False):
-        if isinstance(target, str):
-            plan.targets.setdefault(target, set()).add(id)
+        return [None] * len(files)
+    return answers
 
 
-def _resolved(source: CatalogSource, file: str, relative: str) -> str | None:
+def _folder(source: CatalogSource, file: str) -> str | None:
     try:
-        return source.resolve(file, relative)
+        return source.resolve(file, ".")
     except TowpathError:
-        return None  # of another type, or out of reach: nothing that this source could watch
+        return None  # out of reach: nothing that this source could watch

@@ -9,7 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import cast, column, delete, func, select, text, tuple_, update
+from sqlalchemy import (
+    Text,
+    case,
+    cast,
+    column,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from towpath_engine.catalog.conflicts import claims_on, pass_on
@@ -91,17 +104,16 @@ async def write_weighed(
     await _shift(transaction, weighed.shifted)
     if weighed.returned:
         await unbury(transaction, weighed.returned)
-    back = set(weighed.returned)
-    rows = []
-    for row in (*weighed.fresh, *weighed.renewed):
-        why = reason or ("returned" if row["uid"] in back else None)
-        rows.append(_revision(row, actor, source, why))
+    rows = (*weighed.fresh, *weighed.renewed)
+    seq = await _log_puts(
+        transaction, [row["uid"] for row in rows], weighed.returned, actor, source, reason
+    )
     return Outcome(
         added=[row["ref"] for row in weighed.fresh],
         changed=[row["ref"] for row in weighed.renewed],
         unchanged=weighed.unchanged,
         conflicts=weighed.conflicts,
-        seq=await _log(transaction, rows),
+        seq=seq,
     )
 
 
@@ -240,27 +252,45 @@ def _array(name: str, values: list[Any]) -> Any:
     return cast(values, ARRAY(ENTITIES.c[name].type))
 
 
-def _revision(
-    row: Mapping[str, Any], actor: str, source: str, reason: str | None
-) -> dict[str, Any]:
-    return {
-        "uid": row["uid"],
-        "ref": row["ref"],
-        "revision": row["revision"],
-        "action": "put",
-        "body": row["body"],
-        "edges": row["edges"],
-        "actor": actor,
-        "source": source,
-        "reason": reason,
-        "at": row["updated_at"],
+async def _log_puts(
+    transaction: Transaction,
+    uids: Sequence[UUID],
+    returned: Sequence[UUID],
+    actor: str,
+    source: str,
+    reason: str | None,
+) -> int:
+    """Note revisions of entities as they stand now, ordered by reference.
+
+    The database copies the bodies itself: it has them already, and compressed.
+    """
+    if not uids:
+        return 0
+    c = ENTITIES.c
+    why: Any = literal(reason, Text)
+    if returned and reason is None:
+        why = case((c.uid == func.any(list(returned)), literal("returned")), else_=None)
+    values = {
+        **{name: c[name] for name in ("uid", "ref", "revision", "body", "edges")},
+        "action": literal("put"),
+        "actor": literal(actor),
+        "source": literal(source),
+        "reason": why,
+        "at": c.updated_at,
     }
+    rows = select(*values.values()).where(c.uid == func.any(list(uids))).order_by(c.ref)
+    await transaction.execute(insert(REVISIONS).from_select(list(values), rows))
+    return await _notify(transaction)
 
 
 async def _log(transaction: Transaction, rows: Rows) -> int:
     if not rows:
         return 0
     await insert_rows(transaction, REVISIONS, rows)
+    return await _notify(transaction)
+
+
+async def _notify(transaction: Transaction) -> int:
     query = select(func.max(REVISIONS.c.seq))
     seq: int = (await transaction.execute(query)).scalar_one()
     note = text("SELECT pg_notify(:c, :p)")

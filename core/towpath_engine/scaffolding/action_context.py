@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from towpath_core.catalog import TreeSource
+from towpath_core.catalog import CatalogSource
 from towpath_core.entities import Entity
 from towpath_core.errors import Forbidden, Invalid, LimitExceeded
 from towpath_core.identity import Principal
 from towpath_core.scaffolding import Registration, RenderSession
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.service import CatalogService
+from towpath_engine.catalog.sources import tree_source
 from towpath_engine.runs.tools import EventBuffer, RunStepTools
 
 __all__ = ("ActionDesk", "TemplateActionContext")
@@ -37,6 +38,7 @@ class ActionDesk(msgspec.Struct, frozen=True):
     loop: asyncio.AbstractEventLoop
     catalog: CatalogService
     reader: LocationReader
+    sources: Sequence[CatalogSource]
     principal: Principal
     workspace: Path
     base: str
@@ -80,14 +82,15 @@ class TemplateActionContext(RunStepTools):
         if not destination.resolve().is_relative_to(self.workspace.resolve()):
             raise Forbidden(f"{url} cannot be fetched to a place outside the workspace.")
         type, target = self._locate(url)
-        source = self._desk.reader.source_for(type, target)
-        if source is None or not isinstance(source.value, TreeSource):
+        reads = self._desk.reader.source_for(type, target)
+        source = tree_source(reads, self._desk.sources, type, target)
+        if source is None:
             raise Forbidden(
                 f"{url} cannot be fetched.",
                 why=f"No source hands over folders of {type}:{target}.",
                 next="Use a path relative to the template, or a source that is installed.",
             )
-        source.value.read_tree(target, destination, max_bytes=FETCH_BYTES, max_files=FETCH_FILES)
+        source.read_tree(target, destination, max_bytes=FETCH_BYTES, max_files=FETCH_FILES)
 
     def register(self, target: str, *, optional: bool = False) -> Registration:
         """Register a location in the catalog and read it."""

@@ -87,6 +87,7 @@ class ScaffoldExecutor:
             loop=asyncio.get_running_loop(),
             catalog=self._catalog,
             reader=self._reader,
+            sources=[one.value for one in self._host.contributions.catalog_sources.values()],
             principal=run.principal,
             workspace=workspace.files,
             base=info["baseUrl"],

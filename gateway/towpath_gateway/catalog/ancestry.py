@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from litestar import Controller
 
-from towpath_core.errors import NotFound
 from towpath_core.refs import EntityRef
 from towpath_gateway.answer import Answer, json_bytes
 from towpath_gateway.ask import Ask
@@ -27,8 +26,6 @@ class AncestryController(Controller):
         """The entity and the locations that led to it, up to the one that was registered."""
         ref = str(EntityRef(kind, namespace, name))
         index = request.platform.index
-        if (asked := index.by_ref(ref)) is not None and not await request.sees(asked.number):
-            raise NotFound(f"No such entity {ref}")
         items = []
         for ancestor in await request.platform.ancestry.of(ref):
             # What the asker cannot see, or what is gone by now, is cut.

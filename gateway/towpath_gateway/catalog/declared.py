@@ -71,7 +71,12 @@ class DeclaredController(Controller):
         """Entities as they were at a time, with the relations of then, ordered by reference."""
         at = read_time(as_of) if as_of is not None else now()
         found = await request.platform.past.list(at, kind=kind, after=cursor or "", limit=limit + 1)
-        shown = [msgspec.json.decode(one.final, type=EntityWire) for one in found[:limit]]
+        sees = await request.sight_of_refs()
+        shown = [
+            msgspec.json.decode(one.final, type=EntityWire)
+            for one in found[:limit]
+            if sees(one.ref)
+        ]
         return reply(PastEntitiesWire(shown, found[limit - 1].ref if len(found) > limit else None))
 
     @put("/{kind:str}/{namespace:str}/{name:str}", "catalog:write", op.PUT_ENTITY)

@@ -83,9 +83,9 @@ class SetController(Controller):
         found = await sets.get(set_id)
         refs = await sets.refs(set_id, after=cursor or "", limit=limit + 1)
         more = refs[limit - 1] if len(refs) > limit else None
-        shown = EntitySetDetailWire(
-            found.id, found.entities, found.updated_at, list(refs[:limit]), more
-        )
+        sees = await request.sight_of_refs()
+        seen = [ref for ref in refs[:limit] if sees(ref)]
+        shown = EntitySetDetailWire(found.id, found.entities, found.updated_at, seen, more)
         return reply(shown)
 
     @delete("/{set_id:str}", "catalog:write", op.REMOVE_SET)

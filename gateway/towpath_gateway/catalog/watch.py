@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Controller
 from litestar.params import QueryParameter
 
+from towpath_core.policy import Criteria
+from towpath_engine.catalog.passing import found_by
 from towpath_engine.catalog.query import Filter, parse_filters
+from towpath_engine.catalog.visibility import meets
 from towpath_engine.catalog.watching import Watch, WatchEvent
 from towpath_gateway.ask import Ask
 from towpath_gateway.catalog import operations_history as op
@@ -60,7 +64,7 @@ class WatchController(Controller):
             listed=listed,
             beat_seconds=BEAT_SECONDS,
         )
-        return EventStream(_frames(watch))
+        return EventStream(_frames(watch, request))
 
 
 def _filter(filters: list[str] | None, kind: str | None) -> Filter:
@@ -77,12 +81,32 @@ def _of_kind(group: Mapping[str, Sequence[str | None]], kind: str) -> dict[str, 
     return {**group, "kind": [kind if agrees else _NO_KIND]}
 
 
-async def _frames(watch: Watch) -> AsyncGenerator[bytes, None]:
+async def _frames(watch: Watch, request: Ask) -> AsyncGenerator[bytes, None]:
     # Something at once: a client must see that the stream stands before the first change.
     yield KEEP_ALIVE
     async with closing(watch.events()) as events:
         async for event in events:
-            yield _shown(event)
+            # Asked anew for each, because a stream may outlast what its watcher may see.
+            criteria = await request.platform.sight.criteria(request.principal)
+            if (seen := event if criteria is None else _seen(event, criteria)) is not None:
+                yield _shown(seen)
+
+
+def _seen(event: WatchEvent, criteria: Criteria) -> WatchEvent | None:
+    """The event as one may know of it who sees some entities only.
+
+    What may not be seen any more is deleted for that watcher; what never could be is not told of.
+    """
+    change = event.change
+    if change is None:
+        if event.final is None or meets(criteria, found_by(msgspec.json.decode(event.final))):
+            return event
+        return None
+    if event.type == "put" and meets(criteria, change.found_now):
+        return event
+    if change.before is None or not meets(criteria, change.found_before):
+        return None
+    return msgspec.structs.replace(event, type="delete")
 
 
 def _shown(event: WatchEvent) -> bytes:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from towpath_engine.catalog.reading import FoundProblem
+from towpath_engine.catalog.drafts import Held
+from towpath_engine.catalog.findings import FoundProblem
 from towpath_engine.catalog.service import Location, LocationReport, StoredProblem
 from towpath_gateway.wire import StrictBody, Wire
 
@@ -23,6 +24,7 @@ __all__ = (
     "FacetsBody",
     "FacetsWire",
     "FullText",
+    "HeldWire",
     "LocationAnswer",
     "LocationBody",
     "LocationInput",
@@ -33,6 +35,7 @@ __all__ = (
     "RefreshBody",
     "RegisterBody",
     "RelationWire",
+    "location_type",
 )
 
 
@@ -179,8 +182,25 @@ class RegisterBody(StrictBody, frozen=True):
     type: str | None = None
 
 
+class HeldWire(Wire, frozen=True, omit_defaults=False):
+    """What vanished from a location and stays until somebody confirms, by its digest."""
+
+    digest: str
+    count: int
+    entity_refs: list[str]
+
+    @classmethod
+    def of(cls, held: Held) -> HeldWire:
+        """Show it."""
+        return cls(held.digest, len(held.refs), list(held.refs))
+
+
 class CatalogProblemWire(Wire, frozen=True):
-    """What is wrong with a descriptor, and where."""
+    """What is wrong with a descriptor, and where.
+
+    A `warning` is about what was taken in all the same; `target` is a reference that leads
+    nowhere, where that is the problem.
+    """
 
     code: str
     message: str
@@ -191,6 +211,8 @@ class CatalogProblemWire(Wire, frozen=True):
     entity_ref: str | None = None
     location_id: UUID | None = None
     at: datetime | None = None
+    level: Literal["error", "warning"] = "error"
+    target: str | None = None
 
     @classmethod
     def found(cls, found: FoundProblem) -> CatalogProblemWire:
@@ -204,6 +226,8 @@ class CatalogProblemWire(Wire, frozen=True):
             place.column,
             place.pointer,
             found.entity_ref,
+            level=found.level,
+            target=found.target,
         )
 
     @classmethod
@@ -214,7 +238,7 @@ class CatalogProblemWire(Wire, frozen=True):
 
 
 class LocationAnswer(Wire, frozen=True):
-    """What reading a location did."""
+    """What reading a location did; `warnings` are about what was taken in all the same."""
 
     id: UUID
     type: str
@@ -222,6 +246,8 @@ class LocationAnswer(Wire, frozen=True):
     created: bool
     entity_refs: list[str]
     problems: list[CatalogProblemWire]
+    warnings: list[CatalogProblemWire] = msgspec.field(default_factory=list)
+    held: HeldWire | None = None
 
     @classmethod
     def of(cls, report: LocationReport) -> LocationAnswer:
@@ -234,4 +260,11 @@ class LocationAnswer(Wire, frozen=True):
             report.created,
             sorted(report.entity_refs),
             [CatalogProblemWire.found(found) for found in report.problems],
+            [CatalogProblemWire.found(found) for found in report.warnings],
+            HeldWire.of(report.held) if report.held is not None else None,
         )
+
+
+def location_type(target: str) -> str:
+    """The type of a location that only its target is known of."""
+    return "url" if "://" in target.removeprefix("file://") else "file"

@@ -10,6 +10,7 @@ from towpath_core.errors import Problem
 from towpath_engine.catalog.analysis import Analysis, ExistingEntity
 from towpath_engine.catalog.suggestion import Suggestion
 from towpath_gateway.catalog.wire import EntityWire, LocationWire
+from towpath_gateway.problems import shortened
 from towpath_gateway.wire import StrictBody, Wire
 
 __all__ = (
@@ -91,9 +92,9 @@ class EntityFault(Wire, frozen=True):
     @classmethod
     def of(cls, problem: Problem) -> EntityFault:
         """Show a problem."""
-        pointer = problem.place.pointer
+        pointer = shortened(problem.place.pointer or "") or None
         text = f"{pointer}: {problem.message}" if pointer else problem.message
-        return cls("InputError", text, problem.code, pointer)
+        return cls("InputError", shortened(text), problem.code, pointer)
 
 
 class EntityFaults(Wire, frozen=True):

@@ -3,6 +3,7 @@
 Settings, `[plugins.backstage]`:
     roots: folders that descriptors may be read from, as absolute paths; none by default.
     yaml: budgets of one descriptor file, by the names of `YamlLimits`.
+    kinds: files, or folders of files, that declare more kinds, as absolute paths.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ TOWPATH_SPEC = 1
 class _CatalogSettings(msgspec.Struct, frozen=True):
     roots: tuple[str, ...] = ()
     yaml: YamlLimits = YamlLimits()
+    kinds: tuple[str, ...] = ()
 
 
 def _catalog(settings: Settings) -> _CatalogSettings:
@@ -62,9 +64,15 @@ def towpath_descriptor_formats(settings: Settings) -> Iterable[DescriptorFormat]
 
 
 @hookimpl
-def towpath_entity_kinds() -> Iterable[EntityKind]:
-    """Offer the kinds that Backstage ships."""
-    return KINDS
+def towpath_entity_kinds(settings: Settings) -> Iterable[EntityKind]:
+    """Offer the kinds that Backstage ships, and those that the operator's files declare."""
+    paths = _catalog(settings).kinds
+    if not paths:
+        return KINDS
+    # Imported when asked: most platforms need no JSON Schema of their own.
+    from towpath_backstage.kinds.data import kinds_from
+
+    return [*KINDS, *kinds_from(paths)]
 
 
 @hookimpl

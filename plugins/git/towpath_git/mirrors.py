@@ -25,6 +25,7 @@ __all__ = ("Mirrors",)
 
 _PACKS = 16
 _BLOCK = 4096
+_KEEP = "1.hour.ago"
 
 
 class Mirrors:
@@ -99,8 +100,8 @@ class Mirrors:
         try:
             try:
                 self._fetch_one(bare, url, f"+{wanted}:{kept}", access)
-            except Unavailable:
-                if ref.full == ref.commit or wanted == ref.full:
+            except Unavailable as error:
+                if ref.full in (ref.commit, wanted) or not _is_by_id(error):
                     raise
                 # A host that gives no commit by its id gives a branch by its name.
                 self._fetch_one(bare, url, f"+{ref.full}:{kept}", access)
@@ -112,7 +113,15 @@ class Mirrors:
         if not self._has(bare, ref.commit):
             raise Unavailable("The repository changed while it was fetched.", next="Try again.")
         if len(list((bare / "objects" / "pack").glob("*.pack"))) > _PACKS:
-            self._git.run(["repack", "-a", "-d", "-q"], repository=bare)
+            self._pack(bare)
+
+    def _pack(self, bare: Path) -> None:
+        """Make one pack of many. What another reading may still be at stays for a while."""
+        for arguments in (
+            ["repack", "-A", "-d", "-q", f"--unpack-unreachable={_KEEP}"],
+            ["prune", f"--expire={_KEEP}"],
+        ):
+            self._git.run(arguments, repository=bare)
 
     def _fetch_one(self, bare: Path, url: str, refspec: str, access: Access) -> None:
         options = ["--quiet", "--depth=1", "--no-tags", "--force", "--no-write-fetch-head"]
@@ -135,6 +144,11 @@ class Mirrors:
             yield
         finally:
             os.close(handle)
+
+
+def _is_by_id(error: Unavailable) -> bool:
+    """Whether a host refused because it was asked for a commit by its id."""
+    return "not our ref" in (error.why or "") or "unadvertised" in (error.why or "")
 
 
 def _largest(bare: Path) -> int:

@@ -61,6 +61,10 @@ class GitSource:
         """Whether it is the address of a repository; what may not be read is refused later."""
         return type in self.types and (target.startswith(SCHEMES) or is_remote(target))
 
+    def claims_tree(self, type: str, target: str) -> bool:
+        """Whether it is the page of a code host: only a copy of the repository has its folders."""
+        return type in self.types and forge_file(target) is not None
+
     def read(self, target: str, *, max_bytes: int) -> Iterable[SourceFile]:
         """Read the files a target names, ordered by target; `etag` is git's own hash.
 

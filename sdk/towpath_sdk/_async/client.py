@@ -15,6 +15,7 @@ from towpath_sdk._async.entities import AsyncEntities
 from towpath_sdk._async.history import AsyncHistory
 from towpath_sdk._async.locations import AsyncLocations
 from towpath_sdk._async.offerings import AsyncOfferings, AsyncPlans
+from towpath_sdk._async.reasons import AsyncConflicts, AsyncTombstones
 from towpath_sdk._async.resources import AsyncBindings, AsyncResources
 from towpath_sdk._async.runs import AsyncRuns
 from towpath_sdk._async.sets import AsyncSets
@@ -33,10 +34,10 @@ class AsyncPlatform:
     """A Towpath platform. Use it in a `with` statement, or close it.
 
     Its parts are named after what they hold: `entities`, `history`, `sets`, `locations`,
-    `templates`, `runs`, `offerings`, `plans`, `resources`, `bindings`, `plugins` and `tokens`.
-    Calls that fail for a passing reason are tried again; those that change something carry an
-    idempotency key, the same in all attempts, or may be repeated anyway, so that none has its
-    effect twice.
+    `tombstones`, `conflicts`, `templates`, `runs`, `offerings`, `plans`, `resources`,
+    `bindings`, `plugins` and `tokens`. Calls that fail for a passing reason are tried again; those
+    that change something carry an idempotency key, the same in all attempts, or may be repeated
+    anyway, so that none has its effect twice.
 
     Args:
         url: the address, such as `https://towpath.example.com`.
@@ -80,6 +81,8 @@ class AsyncPlatform:
         self.history = AsyncHistory(link)
         self.sets = AsyncSets(link)
         self.locations = AsyncLocations(link)
+        self.tombstones = AsyncTombstones(link)
+        self.conflicts = AsyncConflicts(link)
         self.templates = AsyncTemplates(link)
         self.runs = AsyncRuns(link)
         self.offerings = AsyncOfferings(link)

@@ -11,8 +11,9 @@ from towpath_sdk._async.connection import AsyncConnection
 from towpath_sdk._async.pages import AsyncPages
 from towpath_sdk._async.watch import watch
 from towpath_sdk._wire.calls import ask, decode, get, post, route
-from towpath_sdk._wire.entities import Entity, Facet
+from towpath_sdk._wire.entities import Entity, Facet, ValidationReport
 from towpath_sdk._wire.errors import UnexpectedAnswer
+from towpath_sdk._wire.keeping import Explanation
 from towpath_sdk._wire.pages import entity_page, next_call
 from towpath_sdk._wire.query import Filter, entity_query, facet_query
 from towpath_sdk._wire.refs import EntityRef, parse_ref
@@ -113,6 +114,39 @@ class AsyncEntities:
             For each facet that was named its values, sorted.
         """
         return (await self._link.read(facet_query(facets, filter), _Facets)).facets
+
+    async def explain(self, ref: str | EntityRef) -> Explanation:
+        """Why an entity is in the catalog as it is, or why it is not: every stage, with its place.
+
+        Answers for every reference, also for one that nobody ever stated.
+        """
+        found = parse_ref(ref)
+        path = route("/api/v1/catalog/explain", found.kind, found.namespace, found.name)
+        return await self._link.read(get(path), Explanation)
+
+    async def validate(
+        self,
+        files: Mapping[str, str] | None = None,
+        *,
+        entities: Sequence[Mapping[str, Any]] = (),
+        origin: str = "",
+    ) -> ValidationReport:
+        """Ask what the catalog would say of descriptors; nothing is taken in.
+
+        Args:
+            files: texts by their file names, which say by their ends what they are.
+            entities: entities as data, beside files or instead of them.
+            origin: the location they are meant for, as `type:target`, where rules look at it.
+
+        Returns:
+            What was found of each document: problems, and warnings about all of them together.
+
+        Raises:
+            Invalid: there is nothing to validate, or too much at once.
+        """
+        named = [{"name": name, "content": text} for name, text in (files or {}).items()]
+        body = {"files": named, "entities": list(entities), "origin": origin}
+        return await self._link.read(ask("/api/v1/catalog/validate", body), ValidationReport)
 
     async def refresh(self, ref: str | EntityRef) -> None:
         """Ask the catalog to read an entity's source again; it does so soon, not at once.

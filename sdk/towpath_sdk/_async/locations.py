@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from towpath_sdk._async.connection import AsyncConnection
 from towpath_sdk._async.pages import AsyncPages
-from towpath_sdk._wire.calls import delete, get, post, route
+from towpath_sdk._wire.calls import Call, ask, delete, get, post, route
 from towpath_sdk._wire.entities import Location, LocationItem, LocationProblem, LocationReport
+from towpath_sdk._wire.keeping import LocationPlan, LocationState
 from towpath_sdk._wire.pages import Page, list_call, page_of
 
 __all__ = ("AsyncLocations",)
@@ -14,8 +17,12 @@ _OURS = "/api/v1/catalog"
 _CATALOG = "/api/catalog/locations"
 
 
+class _Confirmed(msgspec.Struct, frozen=True, rename="camel"):
+    entity_refs: tuple[str, ...]
+
+
 class AsyncLocations:
-    """Register, read again and remove locations."""
+    """Register, read again and remove locations, and see before what that would do."""
 
     def __init__(self, link: AsyncConnection) -> None:
         self._link = link
@@ -42,14 +49,86 @@ class AsyncLocations:
         call = post(f"{_OURS}/locations", {"type": type, "target": target}, idempotency_key)
         return await self._link.read(call, LocationReport)
 
-    async def refresh(self, id: str, *, idempotency_key: str | None = None) -> LocationReport:
+    async def refresh(
+        self, id: str, *, full: bool = False, idempotency_key: str | None = None
+    ) -> LocationReport:
         """Read a location again now, and say what that gave.
+
+        Args:
+            id: the location.
+            full: parse files that have not changed too, as when the rules for them have.
+            idempotency_key: a key of one's own, to be safe over restarts of the caller.
 
         Raises:
             NotFound: there is no such location.
         """
         call = post(route(f"{_OURS}/locations", id, "refresh"), key=idempotency_key)
+        if full:
+            call = msgspec.structs.replace(call, params=(("full", "true"),))
         return await self._link.read(call, LocationReport)
+
+    async def plan(
+        self, target: str, *, type: str | None = None, full: bool = False
+    ) -> LocationPlan:
+        """What registering a location, or reading it again, would do now. Writes nothing.
+
+        Args:
+            target: as for `add`.
+            type: as for `add`.
+            full: parse files that have not changed too.
+
+        Raises:
+            Invalid: the target cannot be a location.
+        """
+        said = {"target": target, "type": type, "full": full or None}
+        body = {name: value for name, value in said.items() if value is not None}
+        return await self._link.read(ask(f"{_OURS}/locations/plan", body), LocationPlan)
+
+    async def plan_removal(self, id: str) -> LocationPlan:
+        """What would go with a location, and what would pass to others. Removes nothing.
+
+        Raises:
+            NotFound: there is no such location.
+        """
+        path = route(f"{_OURS}/locations", id)
+        call = Call("DELETE", path, params=(("dryRun", "true"),))
+        return await self._link.read(call, LocationPlan)
+
+    async def confirm(
+        self, id: str, digest: str, *, idempotency_key: str | None = None
+    ) -> tuple[str, ...]:
+        """Remove what vanished from a location and was held back.
+
+        Args:
+            id: the location.
+            digest: of what is held, as the report or `state` showed it.
+            idempotency_key: a key of one's own, to be safe over restarts of the caller.
+
+        Returns:
+            The references that were removed. They can be restored for some days.
+
+        Raises:
+            NotFound: there is no such location.
+            Conflict: nothing is held, or something else than was seen.
+        """
+        path = route(f"{_OURS}/locations", id, "confirm")
+        call = post(path, {"digest": digest}, idempotency_key)
+        return (await self._link.read(call, _Confirmed)).entity_refs
+
+    def states(
+        self, *, page_size: int = 200, cursor: str | None = None
+    ) -> AsyncPages[LocationState]:
+        """Walk all locations as they stand: what they hold, what is wrong, and what waits."""
+        call = list_call(f"{_OURS}/locations", limit=page_size, cursor=cursor)
+        return AsyncPages(self._link, call, page_of(Page[LocationState]))
+
+    async def state(self, id: str) -> LocationState:
+        """One location as it stands.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._link.read(get(route(f"{_OURS}/locations", id)), LocationState)
 
     async def list(self) -> tuple[Location, ...]:
         """All registered locations; they come in one answer."""

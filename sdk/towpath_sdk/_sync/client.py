@@ -16,6 +16,7 @@ from towpath_sdk._sync.entities import Entities
 from towpath_sdk._sync.history import History
 from towpath_sdk._sync.locations import Locations
 from towpath_sdk._sync.offerings import Offerings, Plans
+from towpath_sdk._sync.reasons import AsyncConflicts, AsyncTombstones
 from towpath_sdk._sync.resources import Bindings, Resources
 from towpath_sdk._sync.runs import Runs
 from towpath_sdk._sync.sets import Sets
@@ -34,10 +35,10 @@ class Platform:
     """A Towpath platform. Use it in a `with` statement, or close it.
 
     Its parts are named after what they hold: `entities`, `history`, `sets`, `locations`,
-    `templates`, `runs`, `offerings`, `plans`, `resources`, `bindings`, `plugins` and `tokens`.
-    Calls that fail for a passing reason are tried again; those that change something carry an
-    idempotency key, the same in all attempts, or may be repeated anyway, so that none has its
-    effect twice.
+    `tombstones`, `conflicts`, `templates`, `runs`, `offerings`, `plans`, `resources`,
+    `bindings`, `plugins` and `tokens`. Calls that fail for a passing reason are tried again; those
+    that change something carry an idempotency key, the same in all attempts, or may be repeated
+    anyway, so that none has its effect twice.
 
     Args:
         url: the address, such as `https://towpath.example.com`.
@@ -81,6 +82,8 @@ class Platform:
         self.history = History(link)
         self.sets = Sets(link)
         self.locations = Locations(link)
+        self.tombstones = AsyncTombstones(link)
+        self.conflicts = AsyncConflicts(link)
         self.templates = Templates(link)
         self.runs = Runs(link)
         self.offerings = Offerings(link)

@@ -14,14 +14,17 @@ from towpath_sdk._wire.errors import Problem
 from towpath_sdk._wire.refs import EntityRef
 
 __all__ = (
+    "CheckedDocument",
     "Entity",
     "EntityStatus",
     "Facet",
+    "HeldEntities",
     "Location",
     "LocationProblem",
     "LocationReport",
     "Relation",
     "StatusItem",
+    "ValidationReport",
 )
 
 
@@ -106,6 +109,14 @@ class Location(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     entity_ref: str | None = None
 
 
+class HeldEntities(msgspec.Struct, frozen=True, rename="camel"):
+    """Entities that vanished from a location and stay until somebody confirms, by `digest`."""
+
+    digest: str
+    count: int
+    entity_refs: tuple[str, ...]
+
+
 class LocationReport(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What reading a location gave.
 
@@ -113,6 +124,8 @@ class LocationReport(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
         created: whether the location is new; else it was known and has been read again.
         entity_refs: the entities it holds, readable from now on.
         problems: what could not be taken in, with its place. The good rest was.
+        warnings: what was taken in, but is not as it should be: references that lead nowhere.
+        held: what vanished from it in numbers that somebody must confirm.
     """
 
     id: str
@@ -121,12 +134,15 @@ class LocationReport(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     created: bool
     entity_refs: tuple[str, ...]
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    held: HeldEntities | None = None
 
 
 class LocationProblem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Something in a location that the catalog cannot take in, since when (UTC).
 
-    The other fields are those of `Problem`.
+    A `level` of `warning` is about what was taken in all the same; `target` is a reference that
+    leads nowhere, where that is the problem. The other fields are those of `Problem`.
     """
 
     location_id: str
@@ -138,11 +154,37 @@ class LocationProblem(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     column: int | None = None
     pointer: str | None = None
     entity_ref: str | None = None
+    level: str = "error"
+    target: str | None = None
 
     @property
     def problem(self) -> Problem:
         """The problem alone, which formats as `file:line:column: message`."""
         return Problem(**{name: getattr(self, name) for name in Problem.__struct_fields__})
+
+
+class CheckedDocument(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What the catalog says of one document.
+
+    Attributes:
+        line: where it begins, counted from 1; None for an entity that was sent as data.
+        entity_ref: its reference, where its envelope is good.
+        problems: what would keep it out.
+        warnings: what would not, such as a reference to nothing that was sent with it.
+    """
+
+    file: str
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    line: int | None = None
+    entity_ref: str | None = None
+
+
+class ValidationReport(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What the catalog says of documents, in the order they were sent."""
+
+    valid: bool
+    documents: tuple[CheckedDocument, ...]
 
 
 class LocationItem(msgspec.Struct, frozen=True):

@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from towpath_core.testing import ActionContract, CatalogSourceContract, ProvisionerContract
+from towpath_core.testing import (
+    ActionContract,
+    CatalogSourceContract,
+    EntityKindContract,
+    ProvisionerContract,
+)
 from towpath_core.testing.conformance import contracts, rule_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,7 +36,9 @@ def test_the_table_of_rules_is_the_one_that_is_made():
     assert between.strip() == rule_table().strip()
 
 
-@pytest.mark.parametrize("contract", [ActionContract, CatalogSourceContract, ProvisionerContract])
+@pytest.mark.parametrize(
+    "contract", [ActionContract, CatalogSourceContract, EntityKindContract, ProvisionerContract]
+)
 def test_every_fixture_is_on_the_page(contract):
     inner = {"ask", "bindable", "bound", "run"}
     fixtures = {

@@ -15,7 +15,7 @@ import pytest
 from git_web import backend
 from web_kit import Handler, WebServer, certificates, web
 
-from towpath_core.catalog import one_reading
+from towpath_core.catalog import TreeClaims, one_reading
 from towpath_core.egress import UsesEgress
 from towpath_core.errors import Forbidden, Invalid, LimitExceeded, NotFound, Unavailable
 from towpath_core.testing import CatalogSourceContract
@@ -426,3 +426,16 @@ def test_a_folder_can_be_copied_out(remote, server, seed, tmp_path) -> None:
     seed(FILES)
     remote.read_tree(at(server, "services"), tmp_path / "out", max_bytes=1000, max_files=10)
     assert (tmp_path / "out" / "a" / "catalog-info.yaml").read_text() == "a\n"
+
+
+def test_a_folder_of_a_page_can_be_copied_out_too(remote, server, seed, tmp_path) -> None:
+    seed(FILES)
+    assert isinstance(remote, TreeClaims)
+    for number, mark in enumerate(("-/tree", "-/blob", "tree", "blob", "src/branch")):
+        page = f"{server.url}/acme/shop/{mark}/main/services"
+        assert remote.claims_tree("url", page)
+        out = tmp_path / f"out{number}"
+        remote.read_tree(page, out, max_bytes=1000, max_files=10)
+        assert (out / "a" / "catalog-info.yaml").read_text() == "a\n"
+    assert not remote.claims_tree("file", f"{server.url}/acme/shop/tree/main/services")
+    assert not remote.claims_tree("url", f"{server.url}/plain/services")
