@@ -10,7 +10,6 @@ import pytest
 from contract_server import Answer, problem
 from contract_server import Platform as Served
 
-from conftest import Connect
 from towpath_sdk import BadArgument, Conflict, Gone, Invalid, NotFound, Platform, TransportFailed
 
 
@@ -152,7 +151,7 @@ def test_what_is_not_kept_is_said(platform: Platform) -> None:
     assert caught.value.next == "Begin anew with a list."
 
 
-def test_a_platform_that_is_gone_is_given_up(connect: Connect, served: Served) -> None:
+def test_a_platform_that_is_gone_is_given_up(connect: Any, served: Served) -> None:
     served.fail("GET", "/api/v1/catalog/watch", events=0, times=99)
     with connect() as platform, pytest.raises(TransportFailed):
         next(iter(platform.entities.watch(after=0)))
