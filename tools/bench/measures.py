@@ -31,10 +31,15 @@ class Ingest(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One entity changed in its file, read again, and seen; seconds, of several times."""
+    """One entity changed in its file, read again, and seen; seconds, of several times.
+
+    The CPU seconds of the gateway and of its database are those of one change.
+    """
 
     median: float
     most: float
+    gateway_cpu: float
+    database_cpu: float
 
 
 class Addition(NamedTuple):
@@ -97,6 +102,7 @@ def change(gateway: Gateway, writer: Client) -> Change:
     register(writer, file)
     took = []
     path = f"{ENTITIES}/by-name/{generate.SINGLE.replace(':', '/')}"
+    cpu, database = gateway.usage.cpu(), gateway.database_cpu()
     for number in range(CHANGES):
         title = f"Changed {number}"
         file.write_text(text.replace("title: Single Tender", f"title: {title}"))
@@ -106,7 +112,9 @@ def change(gateway: Gateway, writer: Client) -> Change:
             if time.monotonic() - began > PATIENCE_SECONDS:
                 raise Failed("A change was not seen.")
         took.append(time.monotonic() - began)
-    return Change(statistics.median(took), max(took))
+    used = (gateway.usage.cpu() - cpu) / CHANGES
+    database = (gateway.database_cpu() - database) / CHANGES
+    return Change(statistics.median(took), max(took), used, database)
 
 
 def register(writer: Client, file: Path) -> None:

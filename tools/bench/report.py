@@ -101,7 +101,12 @@ def _others(found: dict[str, Any]) -> list[str]:
             f"CPU {ingest['gateway_cpu']:.1f} s gateway, {ingest['database_cpu']:.1f} s database;"
             f" {ingest['seconds'] * each:,.0f} us and {cpu:,.0f} us CPU an entity",
         ),
-        ("change one", _ms(change["median"]), f"at the most {_ms(change['most'])}"),
+        (
+            "change one",
+            _ms(change["median"]),
+            f"at the most {_ms(change['most'])}; CPU {_ms(change['gateway_cpu'])} gateway,"
+            f" {_ms(change['database_cpu'])} database",
+        ),
         (
             "add one",
             _ms(add["median"]),
