@@ -105,7 +105,8 @@ class Platform:
         )
         self.ancestry = Ancestry(database, host, self.reader)
         self.analysis = CatalogAnalysis(database, host, self.reader, self.policy)
-        changes, kinds = Changes(database, feed, self.policy), self.reader.kinds
+        changes = Changes(database, feed, self.policy, settings.keeping)
+        kinds = self.reader.kinds
         self.declarations = Declarations(database, kinds, changes)
         self.sets = Sets(database, host, kinds, changes)
         self.history = History(database)

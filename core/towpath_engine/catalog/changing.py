@@ -16,6 +16,7 @@ from towpath_core.identity import Principal
 from towpath_engine import audit
 from towpath_engine.catalog.drafts import belongs
 from towpath_engine.catalog.feed import Follower
+from towpath_engine.catalog.keeping import Keeping
 from towpath_engine.catalog.preconditions import Condition
 from towpath_engine.catalog.standing import Holder, Standing, owner_of, standing
 from towpath_engine.catalog.writer import (
@@ -31,8 +32,6 @@ from towpath_engine.store.database import Database, Transaction
 __all__ = ("ChangePlan", "Changes", "VanishingRefused", "Wish")
 
 _ATTEMPTS = 5
-_FEW = 5
-_SHARE = 0.1
 _NAMED = 100
 
 Need = tuple[str, str | None]
@@ -100,10 +99,13 @@ class ChangePlan(msgspec.Struct, frozen=True):
 class Changes:
     """Plans wishes and makes them true."""
 
-    def __init__(self, database: Database, feed: Follower, policy: PolicyGate) -> None:
+    def __init__(
+        self, database: Database, feed: Follower, policy: PolicyGate, keeping: Keeping
+    ) -> None:
         self._database = database
         self._feed = feed
         self._policy = policy
+        self._keeping = keeping
 
     async def plan(self, principal: Principal, wish: Wish) -> ChangePlan:
         """What a wish would change, for one who may; writes nothing.
@@ -116,7 +118,7 @@ class Changes:
         _check_condition(wish, there)
         permits: set[Need] = set()
         await self._ask(principal, _needs(wish, there), permits)
-        return _planned(wish, there)
+        return _planned(wish, there, self._keeping)
 
     async def there(self, wish: Wish) -> Mapping[str, Standing]:
         """What is stored now of all that a wish is about."""
@@ -138,14 +140,14 @@ class Changes:
         there = await self.there(wish)
         for _ in range(_ATTEMPTS):
             _check_condition(wish, there)
-            _refuse(wish, there)
+            _refuse(wish, there, self._keeping)
             await self._ask(principal, _needs(wish, there), permits)
             async with self._database.begin() as transaction:
                 await serialise(transaction)
                 there = await _there(transaction, wish)
                 if not _needs(wish, there) <= permits:
                     continue
-                outcome = await _write(transaction, principal, wish, there)
+                outcome = await _write(transaction, principal, wish, there, self._keeping)
             await self._feed.catch_up(outcome.seq)
             return outcome
         raise Conflict(f"{wish.subject} changes all the time.", next="Try again.")
@@ -189,7 +191,7 @@ def _needs(wish: Wish, there: Mapping[str, Standing]) -> set[Need]:
     return needs
 
 
-def _planned(wish: Wish, there: Mapping[str, Standing]) -> ChangePlan:
+def _planned(wish: Wish, there: Mapping[str, Standing], keeping: Keeping) -> ChangePlan:
     added: list[str] = []
     changed: list[str] = []
     unchanged: list[str] = []
@@ -205,7 +207,7 @@ def _planned(wish: Wish, there: Mapping[str, Standing]) -> ChangePlan:
             (unchanged if same else changed).append(draft.ref)
     leaving = _leaving(wish, there)
     held = sum(1 for one in there.values() if one.holder.origin == wish.origin)
-    much = len(leaving) >= _FEW and len(leaving) > held * _SHARE
+    waits = keeping.waits(len(leaving), held, empty=not wish.drafts)
     return ChangePlan(
         tuple(sorted(added)),
         tuple(sorted(changed)),
@@ -214,13 +216,12 @@ def _planned(wish: Wish, there: Mapping[str, Standing]) -> ChangePlan:
         (),
         conflicts,
         _digest(leaving),
-        # Nothing at all is what a folder that was not mounted holds too.
-        wish.whole and bool(leaving) and (much or not wish.drafts),
+        wish.whole and bool(leaving) and waits,
     )
 
 
-def _refuse(wish: Wish, there: Mapping[str, Standing]) -> None:
-    plan = _planned(wish, there)
+def _refuse(wish: Wish, there: Mapping[str, Standing], keeping: Keeping) -> None:
+    plan = _planned(wish, there, keeping)
     for ref in wish.removes:
         if ref in there and there[ref].holder.type == "platform":
             raise Conflict(f"{ref} stands for a resource.", next=there[ref].holder.way)
@@ -239,7 +240,8 @@ def _refuse(wish: Wish, there: Mapping[str, Standing]) -> None:
     if plan.guarded and wish.consent != plan.digest:
         raise VanishingRefused(
             f"{len(plan.deleted)} entities of {wish.subject} would vanish.",
-            why="That is more than a slip may take: more than 10 % and 5, or all of them.",
+            why=f"That is more than a slip may take: more than {keeping.guard_percent} % and at "
+            f"least {keeping.guard_least}, or all of them.",
             next=f"If that is what you want, say prune={plan.digest}.",
             problems=[Problem("vanishing", ref) for ref in plan.deleted[:_NAMED]],
         )
@@ -252,10 +254,14 @@ def _digest(refs: Sequence[str]) -> str:
 
 
 async def _write(
-    transaction: Transaction, principal: Principal, wish: Wish, there: Mapping[str, Standing]
+    transaction: Transaction,
+    principal: Principal,
+    wish: Wish,
+    there: Mapping[str, Standing],
+    keeping: Keeping,
 ) -> Outcome:
     _check_condition(wish, there)
-    _refuse(wish, there)
+    _refuse(wish, there, keeping)
     actor, source = audit.actor_of(principal), wish.source or wish.origin
     outcome = await put_entities(
         transaction, wish.drafts, actor=actor, source=source, reason=wish.reason
@@ -265,7 +271,14 @@ async def _write(
         # What its holder lets go of may pass to others who state it, too.
         why = "unlisted" if wish.whole else "deleted"
         outcome.take(
-            await delete_entities(transaction, uids, actor=actor, source=source, reason=why)
+            await delete_entities(
+                transaction,
+                uids,
+                actor=actor,
+                source=source,
+                reason=why,
+                days=keeping.tombstone_days,
+            )
         )
     counts = {
         name: len(refs)

@@ -136,7 +136,8 @@ class CatalogService(Registering):
         query = select(c.uid).where(c.ref == ref, c.origin == origin)
         uids = [row.uid for row in await transaction.execute(query)]
         actor = audit.actor_of(principal)
-        return await delete_entities(transaction, uids, actor=actor, source=origin)
+        days = self._keeping.tombstone_days
+        return await delete_entities(transaction, uids, actor=actor, source=origin, days=days)
 
     async def stored(self, principal: Principal, ref: str) -> Entity | None:
         """An entity as it is stored, without what others state about it; None when not there."""
