@@ -32,6 +32,7 @@ __all__ = (
     "Question",
     "ask",
     "bodies",
+    "items_between",
     "limited",
     "listing",
     "looked_up",
@@ -107,8 +108,8 @@ def ask(
         page = walk(index, among, order, limit=limit, offset=question.offset)
     cursor = msgspec.structs.replace(cursor, total=total)
     info = _page_info(index, page, cursor, principal, cursors) if limit else b"{}"
-    items = b",".join(bodies(index, page.numbers, question.shown))
-    return b'{"items":[%b],"totalItems":%d,"pageInfo":%b}' % (items, total, info)
+    tail = b'],"totalItems":%d,"pageInfo":%b}' % (total, info)
+    return items_between(b'{"items":[', bodies(index, page.numbers, question.shown), tail)
 
 
 def _among(index: CatalogIndex, cursor: Cursor, visible: BitMap | None) -> BitMap:
@@ -156,6 +157,15 @@ def bodies(index: CatalogIndex, numbers: Iterable[int], shown: Sequence[str]) ->
         return finals
     encode = msgspec.json.encode
     return [encode(pick(msgspec.json.decode(final), shown)) for final in finals]
+
+
+def items_between(head: bytes, items: list[bytes], tail: bytes) -> bytes:
+    """Encoded items as one text with what stands around them, put together once."""
+    if not items:
+        return head + tail
+    if len(items) == 1:
+        return head + items[0] + tail
+    return b",".join([head + items[0], *items[1:-1], items[-1] + tail])
 
 
 def looked_up(

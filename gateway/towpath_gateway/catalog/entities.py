@@ -25,6 +25,7 @@ from towpath_gateway.catalog.answers import (
     MAX_ORDERS,
     Question,
     ask,
+    items_between,
     limited,
     listing,
     looked_up,
@@ -217,7 +218,7 @@ class EntityController(Controller):
             among = chosen if among is None else among & chosen
         shown = read_fields([*data.fields, *(fields or ())])
         items = looked_up(index, data.entity_refs, among, shown)
-        return json_bytes(b'{"items":[%b]}' % b",".join(items))
+        return json_bytes(items_between(b'{"items":[', items, b"]}"))
 
     @get("/entity-facets", READ, op.GET_FACETS)
     async def facets(

@@ -25,7 +25,14 @@ from towpath_gateway.answer import Answer, json_bytes
 from towpath_gateway.ask import Served
 from towpath_gateway.auth.chain import bearer_of
 from towpath_gateway.body import BODY_SECONDS, too_slow
-from towpath_gateway.catalog.answers import Question, ask, looked_up, read_fields, read_order
+from towpath_gateway.catalog.answers import (
+    Question,
+    ask,
+    items_between,
+    looked_up,
+    read_fields,
+    read_order,
+)
 from towpath_gateway.catalog.wire import ByRefsBody
 from towpath_gateway.problems import answer_fault
 
@@ -111,7 +118,7 @@ class ShortWay:
             return json_bytes(ask(index, asked, principal, self._served.cursors, visible))
         if isinstance(asked, ByRefsBody):
             items = looked_up(index, asked.entity_refs, visible, ())
-            return json_bytes(b'{"items":[%b]}' % b",".join(items))
+            return json_bytes(items_between(b'{"items":[', items, b"]}"))
         among = select(index, parse_filters(asked.filters))
         among = among if visible is None else among & visible
         return json_bytes(msgspec.json.encode({"facets": facets(index, among, asked.names)}))
