@@ -268,4 +268,4 @@ async def _counted(request: Ask, among: BitMap, names: Sequence[str]) -> Answer:
     return json_bytes(msgspec.json.encode({"facets": counts}))
 
 
-_PAGING = frozenset({"limit", "offset", "after"})
+_PAGING = frozenset({"offset", "after"})
