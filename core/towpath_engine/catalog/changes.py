@@ -11,9 +11,10 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import func, lateral, select, true
 
+from towpath_engine.catalog.finals import final_form
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.passing import Found, asks_for_relations, found_by, passes
-from towpath_engine.catalog.past import PRUNED, edges_of, final_form
+from towpath_engine.catalog.past import PRUNED, edges_of
 from towpath_engine.catalog.preconditions import content_tag
 from towpath_engine.catalog.query import Filter
 from towpath_engine.catalog.tables import MARKS, REVISIONS
@@ -154,5 +155,5 @@ def _final(row: Any, index: CatalogIndex) -> bytes:
 
 def _own(body: str, uid: UUID, edges: str | None, ref: str) -> bytes:
     """An entity with the relations that it states itself."""
-    stated = [(type, target) for source, type, target in edges_of(edges) if source == ref]
-    return final_form(body, uid, stated)[0]
+    stated = {(type, target) for source, type, target in edges_of(edges) if source == ref}
+    return final_form(body, str(uid), sorted(stated))[0]

@@ -6,7 +6,6 @@ taken; when what they were asked about has changed by then, they are asked again
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -16,7 +15,7 @@ from towpath_core.identity import Principal
 from towpath_engine import audit
 from towpath_engine.catalog.drafts import belongs
 from towpath_engine.catalog.feed import Follower
-from towpath_engine.catalog.keeping import Keeping
+from towpath_engine.catalog.keeping import Keeping, digest_of
 from towpath_engine.catalog.preconditions import Condition
 from towpath_engine.catalog.standing import Holder, Standing, owner_of, standing
 from towpath_engine.catalog.writer import (
@@ -215,7 +214,7 @@ def _planned(wish: Wish, there: Mapping[str, Standing], keeping: Keeping) -> Cha
         tuple(leaving),
         (),
         conflicts,
-        _digest(leaving),
+        digest_of(leaving) if leaving else "",
         wish.whole and bool(leaving) and waits,
     )
 
@@ -245,12 +244,6 @@ def _refuse(wish: Wish, there: Mapping[str, Standing], keeping: Keeping) -> None
             next=f"If that is what you want, say prune={plan.digest}.",
             problems=[Problem("vanishing", ref) for ref in plan.deleted[:_NAMED]],
         )
-
-
-def _digest(refs: Sequence[str]) -> str:
-    if not refs:
-        return ""
-    return hashlib.sha256("\n".join(refs).encode()).hexdigest()[:16]
 
 
 async def _write(

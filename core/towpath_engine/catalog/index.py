@@ -7,16 +7,14 @@ the bytes of its neighbours.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from secrets import token_hex
 from sys import intern
-from typing import Any
 
 import msgspec
 from pyroaring import BitMap
 
+from towpath_engine.catalog.finals import ETAG_LENGTH, Head, head_of, with_relations
 from towpath_engine.catalog.leaves import Leaf, relation_leaves, scan
 from towpath_engine.catalog.numbers import Numbers, added, bitmap_of, removed
 from towpath_engine.catalog.postings import Postings
@@ -34,9 +32,6 @@ SEARCHED = frozenset({"metadata.name", "metadata.title", "spec.profile.displayna
 _MOST_VIEWS = 16
 _MANY = 0.05
 """Above this share of changed entities an order is made anew instead of mended."""
-_ETAG = token_hex(20)
-"""Stands in an entity's bytes for its etag, which is as long, until that is known. Nobody can have
-written it."""
 
 
 class StoredEntity(msgspec.Struct, frozen=True):
@@ -52,7 +47,8 @@ class Entry(msgspec.Struct):
     """An entity in the index. `final` is what readers get, JSON in UTF-8.
 
     `stated` are the edges that it states, as (source, type, target); `edges` the relations that
-    stand in `final`, as (type, target), in order. `digest` is of all else in it.
+    stand in `final`, as (type, target), in order. `digest`, `etag_at` and `end` are those of its
+    `Head`.
     """
 
     number: int
@@ -63,12 +59,12 @@ class Entry(msgspec.Struct):
     edges: tuple[tuple[str, str], ...] | None = None
     digest: bytes = b""
     etag_at: int = 0
-    tail_at: int = 0
+    end: int = 0
 
     @property
     def etag(self) -> str:
         """What changes when anything of `final` does."""
-        return self.final[self.etag_at : self.etag_at + len(_ETAG)].decode()
+        return self.final[self.etag_at : self.etag_at + ETAG_LENGTH].decode()
 
 
 class CatalogIndex:
@@ -211,7 +207,10 @@ class CatalogIndex:
             self._by_number.append(_GONE)
         stated = tuple((intern(s), intern(t), intern(g)) for s, t, g in stored.relations)
         entry = Entry(number, stored.uid, intern(stored.ref), stated)
-        found, flags = _compose(entry, stored.body)
+        head, entity = head_of(stored.body, stored.uid)
+        entry.final, entry.digest = head.text, head.digest
+        entry.etag_at, entry.end = head.etag_at, head.end
+        found, flags = scan(entity)
         self._by_ref[entry.ref] = self._by_uid[entry.uid] = self._by_number[number] = entry
         self.everything.add(number)
         for source, type, target in stated:
@@ -262,13 +261,8 @@ class CatalogIndex:
                     del self._keys[key]
         self._post(entry.number, after - before)
         entry.edges = edges
-        tail = msgspec.json.encode([{"type": t, "targetRef": g} for t, g in edges])
-        etag = hashlib.sha1(entry.digest + tail, usedforsecurity=False).hexdigest().encode()
-        at, end = entry.etag_at, entry.etag_at + len(_ETAG)
-        final = entry.final
-        entry.final = b"".join(
-            (final[:at], etag, final[end : entry.tail_at], b',"relations":', tail, b"}")
-        )
+        head = Head(entry.final, entry.digest, entry.etag_at, entry.end)
+        entry.final, _ = with_relations(head, edges)
         for key in self._views.keys() & {key for key, _ in before ^ after}:
             lows = [value for found, value in after if found == key and value is not None]
             if lows:
@@ -307,17 +301,3 @@ class CatalogIndex:
 _NOTHING = Postings()
 _GONE = Entry(-1, "", "", ())
 """Stands where an entity was: numbers are not used again."""
-
-
-def _compose(entry: Entry, body: str) -> tuple[list[Leaf], list[str]]:
-    """Make the bytes of an entity but for its relations; give what it is found by."""
-    entity: dict[str, Any] = msgspec.json.decode(body)
-    metadata = entity["metadata"]
-    metadata["uid"] = entry.uid
-    metadata["etag"] = _ETAG
-    head = msgspec.json.encode(entity)
-    plain = f"{entry.uid}\n{body}".encode()
-    entry.digest = hashlib.sha1(plain, usedforsecurity=False).digest()
-    entry.final, entry.tail_at = head, len(head) - 1
-    entry.etag_at = head.index(_ETAG.encode())
-    return scan(entity)

@@ -55,9 +55,9 @@ class Keeping(msgspec.Struct, frozen=True):
         return vanished >= self.guard_least and vanished * 100 > self.guard_percent * total
 
 
-def digest_of(uids: Iterable[UUID]) -> str:
-    """A short name of a set of entities."""
-    text = "\n".join(sorted(str(uid) for uid in uids))
+def digest_of(names: Iterable[UUID | str]) -> str:
+    """A short name of a set of entities, by their uids or by their references."""
+    text = "\n".join(sorted(map(str, names)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -6,24 +6,23 @@ Reads revisions only. A time means the state after the last change that was not 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import func, select
 
 from towpath_core.errors import Gone, Invalid, NotFound
 from towpath_core.refs import EntityRef
+from towpath_engine.catalog.finals import final_form
 from towpath_engine.catalog.preconditions import entity_tag
 from towpath_engine.catalog.tables import MARKS, REVISIONS
 from towpath_engine.clock import now
 from towpath_engine.store.database import Database, Transaction
 
-__all__ = ("PRUNED", "Edges", "Past", "PastEntity", "edges_of", "final_form")
+__all__ = ("PRUNED", "Edges", "Past", "PastEntity", "edges_of")
 
 PRUNED = "pruned"
 """The mark up to which revisions were pruned."""
@@ -92,24 +91,6 @@ def edges_of(text: str | None) -> Edges:
     return _EDGES.decode(text) if text else ()
 
 
-def final_form(body: str, uid: UUID, edges: Iterable[tuple[str, str]]) -> tuple[bytes, str]:
-    """An entity as readers get it, and its `metadata.etag`: both as the index makes them.
-
-    Args:
-        body: the envelope, as JSON text.
-        uid: its id.
-        edges: its relations, as (type, target).
-    """
-    related = [{"type": type, "targetRef": target} for type, target in sorted(set(edges))]
-    tail = msgspec.json.encode(related)
-    digest = hashlib.sha1(f"{uid}\n{body}".encode(), usedforsecurity=False).digest()
-    etag = hashlib.sha1(digest + tail, usedforsecurity=False).hexdigest()
-    entity: dict[str, Any] = msgspec.json.decode(body)
-    entity["metadata"] |= {"uid": str(uid), "etag": etag}
-    entity["relations"] = related
-    return msgspec.json.encode(entity), etag
-
-
 async def _seq_at(transaction: Transaction, at: datetime) -> int:
     """The number of the last change that was not later than a time; 0 before the first."""
     if at > now():
@@ -176,5 +157,5 @@ def _entities(rows: Sequence[Any], stating: Sequence[Any]) -> list[PastEntity]:
 
 
 def _entity(row: Any, edges: Iterable[tuple[str, str]]) -> PastEntity:
-    final, etag = final_form(row.body, row.uid, edges)
+    final, etag = final_form(row.body, str(row.uid), sorted(set(edges)))
     return PastEntity(row.ref, row.seq, final, entity_tag(final, etag))
