@@ -30,9 +30,9 @@ HEAVY = {
 
 CODE = """
 import json, sys, time
-before, start = set(sys.modules), time.perf_counter()
+before, start = set(sys.modules), time.process_time()
 import towpath_core, towpath_core.hookspecs, towpath_core.plugins
-spent = time.perf_counter() - start
+spent = time.process_time() - start
 tops = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(json.dumps([spent, sorted(tops - sys.stdlib_module_names)]))
 """

@@ -81,7 +81,11 @@ def test_answers_are_those_of_the_in_memory_client(platform: Platform, packages:
 
 
 def test_a_small_difference_is_seen(platform: Platform, packages: Path) -> None:
-    """Or nothing is proved: one value of one entity is another one for the client."""
+    """Or nothing is proved: one value of one entity in ten is another one for the client.
+
+    Which entities 300 random questions show whole differs with their ids, so one alone may not be.
+    """
     entities = copy.deepcopy(list(Seen(platform.json("/api/catalog/entities")).entities.values()))
-    entities[7]["apiVersion"] = "backstage.io/v1changed"
+    for entity in entities[::10]:
+        entity["apiVersion"] = "backstage.io/v1changed"
     assert compared(platform, packages, entities).differences

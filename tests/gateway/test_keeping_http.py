@@ -122,7 +122,9 @@ def test_tombstones_and_locations_come_in_pages(api: httpx.Client, place: Any) -
             cursor = page.get("nextCursor")
             if cursor is None:
                 break
-        assert seen == whole
+        # Folders are watched: one may have been read again between two pages.
+        still = [{k: v for k, v in one.items() if k != "readAt"} for one in whole]
+        assert [{k: v for k, v in one.items() if k != "readAt"} for one in seen] == still
     mine = [t for t in api.get(f"{V1}/tombstones").json()["items"] if here.key in t["ref"]]
     assert {one["reason"] for one in mine} == {"unregistered"} and len(mine) == 7
 
