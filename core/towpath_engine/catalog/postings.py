@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from pyroaring import BitMap
 
 from towpath_engine.catalog.numbers import Numbers, added, bitmap_of, removed, union
+from towpath_engine.catalog.texts import EDGE, JoinedText, edged
 
 __all__ = ("Postings",)
 
@@ -30,11 +31,22 @@ class Postings:
             are, for some more memory.
     """
 
-    __slots__ = ("_bare", "_cased", "_counts", "_terms", "_text", "_valued", "_values", "_words")
+    __slots__ = (
+        "_bare",
+        "_cased",
+        "_counts",
+        "_of",
+        "_terms",
+        "_text",
+        "_valued",
+        "_values",
+        "_words",
+    )
 
     def __init__(self, *, searched: bool = False) -> None:
         # The words of the values: fewer than the values, and each in many of them.
         self._words = Postings() if searched else None
+        self._of: dict[int, str] = {}
         self._valued = BitMap()
         # Those that have the key without a value that could be compared.
         self._bare: Numbers | None = None
@@ -44,7 +56,7 @@ class Postings:
         # who writes it so
         self._cased: dict[str, str | dict[str, Numbers]] = {}
         self._terms: OrderedDict[str, BitMap] | None = None
-        self._text: _Text | None = None
+        self._text: JoinedText | None = None
         self._counts: list[tuple[str, int]] | None = None
 
     def __bool__(self) -> bool:
@@ -77,11 +89,14 @@ class Postings:
                 old.add(number)  # type: ignore[union-attr]
         self._valued.add(number)
         if self._words is not None:
+            before = self._of.get(number)
+            self._of[number] = low if before is None else f"{before}{EDGE}{low}"
             for word in _WORD.findall(low):
                 self._words.add(number, word)
         if self._terms:
-            for term, found in self._terms.items():
-                if term in low:
+            whole = edged(low)
+            for pattern, found in self._terms.items():
+                if pattern in whole:
                     found.add(number)
 
     def remove(self, number: int, written: str | None, *, others: bool = False) -> None:
@@ -111,11 +126,13 @@ class Postings:
             return
         self._valued.discard(number)
         if self._words is not None:
+            self._of.pop(number, None)
             for word in _WORD.findall(low):
                 self._words.remove(number, word)
         if self._terms:
-            for term, found in self._terms.items():
-                if term in low:
+            whole = edged(low)
+            for pattern, found in self._terms.items():
+                if pattern in whole:
                     found.discard(number)
 
     def having(self) -> BitMap:
@@ -137,22 +154,45 @@ class Postings:
         return union([n for value, n in self._values.items() if value.startswith(low)])
 
     def containing(self, low: str) -> BitMap:
-        """Those with a value that holds a text, given in lower case; not to be changed.
+        """Those with a value that holds a text, given in lower case; not to be changed."""
+        if EDGE in low:
+            return BitMap()
+        if self._words is not None and (found := self._by_words(self._words, low)) is not None:
+            return found
+        return self._holding(low)
+
+    def _by_words(self, words: Postings, low: str) -> BitMap | None:
+        """Those with a value that holds a text, by its words; None where it has none."""
+        parts = _WORD.findall(low)
+        if not parts:
+            return None
+        # Where something else stands beside a part, a word begins or ends there.
+        patterns = [f"{EDGE}{part}{EDGE}" for part in parts]
+        if low.startswith(parts[0]):
+            patterns[0] = patterns[0].removeprefix(EDGE)
+        if low.endswith(parts[-1]):
+            patterns[-1] = patterns[-1].removesuffix(EDGE)
+        sets = sorted(map(words._holding, patterns), key=len)
+        if parts[0] == low:
+            return sets[0]
+        # All words may be there without standing together.
+        return BitMap([n for n in BitMap.intersection(*sets) if low in self._of[n]])
+
+    def _holding(self, pattern: str) -> BitMap:
+        """Those with a value that holds a pattern; not to be changed.
 
         What was asked for lately is kept, and kept current by `add` and `remove`.
         """
-        if self._words is not None and low.isalnum():
-            return self._words.containing(low)  # it cannot reach from one word into the next
         terms = self._terms
         if terms is None:
             terms = self._terms = OrderedDict()
-        found = terms.get(low)
+        found = terms.get(pattern)
         if found is None:
-            found = terms[low] = self._search(low)
+            found = terms[pattern] = self._search(pattern)
             if len(terms) > _MOST_TERMS:
                 terms.popitem(last=False)
         else:
-            terms.move_to_end(low)
+            terms.move_to_end(pattern)
         return found
 
     def lows(self) -> Iterator[tuple[str, Numbers]]:
@@ -177,13 +217,13 @@ class Postings:
             )
         return self._counts
 
-    def _search(self, low: str) -> BitMap:
+    def _search(self, pattern: str) -> BitMap:
         values = self._values
         if self._text is None or self._text.is_stale(len(values)):
-            self._text = _Text(values)
-        held = self._text.holding(low)
+            self._text = JoinedText(values)
+        held = self._text.holding(pattern)
         if held is None:
-            return union([n for value, n in values.items() if low in value])
+            return union([n for value, n in values.items() if pattern in edged(value)])
         # What was removed meanwhile still stands in the text.
         return union([values[value] for value in held if value in values])
 
@@ -212,43 +252,6 @@ class Postings:
                 del self._cased[low]
             else:
                 self._cased[low] = only
-
-
-class _Text:
-    """All values of a key in one text, which is searched much faster than one value after another.
-
-    `fresh` are values that came later; values that went stay in it.
-    """
-
-    __slots__ = ("_text", "_values", "fresh")
-
-    def __init__(self, values: Collection[str]) -> None:
-        self._text = f"{_END}{_END.join(values)}{_END}"
-        self._values = len(values)
-        self.fresh: list[str] = []
-
-    def is_stale(self, values: int) -> bool:
-        """Whether so much has come, or gone, that it had better be made anew."""
-        return len(self.fresh) + max(self._values - values, 0) > 256 + values // 8
-
-    def holding(self, low: str) -> list[str] | None:
-        """The values that hold a text, some of them gone; None when too many for this way do."""
-        text = self._text
-        if _END in low:
-            return []
-        if text.count(low) > self._values // 8:
-            return None
-        found = [value for value in self.fresh if low in value]
-        at = text.find(low)
-        while at >= 0:
-            end = text.index(_END, at)
-            found.append(text[text.rindex(_END, 0, at) + 1 : end])
-            at = text.find(low, end)
-        return found
-
-
-_END = "\0"
-"""Stands between values: no text that can be stored has it."""
 
 
 def _copy(numbers: Numbers) -> Numbers:
