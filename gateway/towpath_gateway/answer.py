@@ -30,8 +30,8 @@ JSON = b"application/json; charset=utf-8"
 NO_STORE: Header = (b"cache-control", b"no-store")
 """For what is nobody else's business: a cache that forgot whom it asked for must not have it."""
 
-_PART = 512
-"""How many values of a list are sent at once: about a megabyte of entities."""
+_PART = 64
+"""How many values of a list are sent at once: some hundred kilobytes of entities."""
 
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 

@@ -20,6 +20,7 @@ from granian.server.embed import Server
 
 from towpath_core.errors import Conflict, SettingsError, Unavailable
 from towpath_core.identity import Principal
+from towpath_engine.memory import use_few_arenas
 from towpath_engine.platform import Platform, open_platform
 from towpath_engine.settings import EngineSettings
 from towpath_gateway.app import Application, create_app
@@ -76,6 +77,7 @@ async def serve(settings: EngineSettings, host: str, port: int) -> None:
         SettingsError: the configuration is wrong, or the port is taken.
         Unavailable: the database does not answer.
     """
+    use_few_arenas()
     port = free_port(host, port)
     stop = stop_signals()
     async with open_platform(settings) as platform:
@@ -134,6 +136,7 @@ async def load_demo(platform: Platform, demo: Demo) -> None:
 
 async def work(settings: EngineSettings, concurrency: int) -> None:
     """Do runs until a signal says to stop; then those under way may end first."""
+    use_few_arenas()
     stop = stop_signals()
     async with open_platform(settings, index=False) as platform:
         worker = platform.worker(concurrency=concurrency)

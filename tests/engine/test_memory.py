@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import threading
+from towpath_engine.memory import give_back, use_few_arenas
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+use_few_arenas()
+before = resident()
+
+def hold():
+    many = [bytes(1000 + n % 5000) for n in range(20_000)]
+    kept.append(many[::500])
+
+kept = []
+threads = [threading.Thread(target=hold) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+held = resident()
+give_back()
+print(before, held, resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is for glibc")
+def test_what_was_freed_is_given_back():
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    before, held, after = map(int, done.stdout.split())
+    assert held - before > 20_000_000
+    assert after - before < (held - before) / 2
