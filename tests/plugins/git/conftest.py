@@ -30,6 +30,19 @@ _ENVIRONMENT = {
 
 
 @pytest.fixture
+def children() -> Callable[[], set[int]]:
+    """Which processes this one has, those that ended unnoticed too; other tests may have some."""
+
+    def look() -> set[int]:
+        asked = ["ps", "-o", "pid=", "--ppid", str(os.getpid())]
+        with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True) as process:
+            found = process.communicate()[0]
+        return {int(pid) for pid in found.split()} - {process.pid}
+
+    return look
+
+
+@pytest.fixture
 def sh() -> Callable[..., str]:
     """Plain git, as a user at a terminal has it, in a folder."""
 
