@@ -157,15 +157,12 @@ class Postings:
         """Those with a value that holds a text, given in lower case; not to be changed."""
         if EDGE in low:
             return BitMap()
-        if self._words is not None and (found := self._by_words(self._words, low)) is not None:
-            return found
+        if self._words is not None and low.isalnum():
+            return self._words._holding(low)  # it cannot reach from one word into the next
         return self._holding(low)
 
-    def _by_words(self, words: Postings, low: str) -> BitMap | None:
-        """Those with a value that holds a text, by its words; None where it has none."""
-        parts = _WORD.findall(low)
-        if not parts:
-            return None
+    def _by_words(self, words: Postings, parts: list[str], low: str) -> BitMap:
+        """Those with a value that holds a text of several words."""
         # Where something else stands beside a part, a word begins or ends there.
         patterns = [f"{EDGE}{part}{EDGE}" for part in parts]
         if low.startswith(parts[0]):
@@ -173,8 +170,6 @@ class Postings:
         if low.endswith(parts[-1]):
             patterns[-1] = patterns[-1].removesuffix(EDGE)
         sets = sorted(map(words._holding, patterns), key=len)
-        if parts[0] == low:
-            return sets[0]
         # All words may be there without standing together.
         return BitMap([n for n in BitMap.intersection(*sets) if low in self._of[n]])
 
@@ -218,6 +213,8 @@ class Postings:
         return self._counts
 
     def _search(self, pattern: str) -> BitMap:
+        if self._words is not None and (parts := _WORD.findall(pattern)):
+            return self._by_words(self._words, parts, pattern)
         values = self._values
         if self._text is None or self._text.is_stale(len(values)):
             self._text = JoinedText(values)
