@@ -75,7 +75,7 @@ async def test_the_loser_gets_it_the_moment_the_holder_lets_go(platform, source)
     again = await platform.catalog.refresh(ADA, second.id)
     assert again.problems == ()
     assert again.outcome.changed == []
-    assert await platform.catalog.location_of(REF) == second
+    assert await platform.catalog.registrations.of_entity(REF) == second
 
 
 async def test_what_moves_with_its_content_keeps_its_uid_without_a_gap(platform, source):
@@ -92,7 +92,7 @@ async def test_what_moves_with_its_content_keeps_its_uid_without_a_gap(platform,
         ("put", 1, None),
         ("put", 2, "handed-over"),
     ]
-    assert await platform.catalog.location_of(REF) == second
+    assert await platform.catalog.registrations.of_entity(REF) == second
 
 
 async def test_removing_the_holder_hands_over_and_removing_the_loser_forgets(platform, source):

@@ -189,10 +189,10 @@ async def test_the_first_holder_keeps_a_reference_until_it_lets_go(platform, sou
     assert [p.problem.code for p in second.problems] == ["conflict"]
     assert "mem:/1.yaml" in said(second)[0]
     assert second.problems[0].problem.place.file == "/2.yaml"
-    assert await platform.catalog.location_of("component:default/A") == first.location
+    assert await platform.catalog.registrations.of_entity("component:default/A") == first.location
     await platform.catalog.unregister(ADA, first.location.id)
     assert names(platform) == ["a", "b"]
-    assert await platform.catalog.location_of("component:default/a") == second.location
+    assert await platform.catalog.registrations.of_entity("component:default/a") == second.location
 
 
 async def test_a_reference_twice_in_one_location_is_named_with_both_places(platform, source):
@@ -558,7 +558,7 @@ async def test_a_deleted_entity_comes_back_with_its_location(platform, source):
     with pytest.raises(NotFound):
         await platform.catalog.refresh_entity(ADA, "component:default/none")
     with pytest.raises(NotFound):
-        await platform.catalog.location_of("component:default/none")
+        await platform.catalog.registrations.of_entity("component:default/none")
 
 
 class NoShop:

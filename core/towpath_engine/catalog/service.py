@@ -153,10 +153,6 @@ class CatalogService(Registering):
         """All registered locations; see `Registrations.all`."""
         return await self.registrations.all()
 
-    async def location_of(self, ref: str) -> Location:
-        """The location that an entity was read from; see `Registrations.of_entity`."""
-        return await self.registrations.of_entity(ref)
-
     async def problems(
         self,
         *,

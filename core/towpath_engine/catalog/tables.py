@@ -49,7 +49,6 @@ class LocationRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=time())
     read_at: datetime | None = Field(sa_column=time(null=True))
     name: str | None = Field(default=None, sa_column=text(null=True, unique=True))
-    presence: str | None = Field(default=None, sa_column=text(null=True))
     held: Any = Field(default=None, sa_column=json(null=True))
     held_at: datetime | None = Field(default=None, sa_column=time(null=True))
 

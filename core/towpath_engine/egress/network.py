@@ -22,10 +22,6 @@ from towpath_engine.egress.guard import PeerGuard
 
 __all__ = ("CheckedNetwork", "Clock")
 
-SocketOption = (
-    tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
-)
-
 
 class Clock:
     """Whom this thread asks, and until when; every wait of its connection heeds it."""

@@ -87,29 +87,35 @@ def ask(
     limit = min(question.limit, MAX_LIMIT)
     if question.cursor is not None:
         cursor = cursors.read(question.cursor, principal)
-        among = _among(index, cursor, visible)
+    else:
+        cursor = _beginning(question)
+    order = Order(cursor.order, cursor.descending)
+    among = _among(index, cursor, visible)
+    if question.cursor is not None:
         total = cursor.total
-        order = Order(cursor.order, cursor.descending)
         page = walk(index, among, order, limit=limit, start=cursor.start, backwards=cursor.back)
     else:
-        order = question.order or Order(UID)
-        cursor = Cursor(
-            order=order.field,
-            descending=order.descending,
-            start=("", ""),
-            total=0,
-            filters=question.filters,
-            predicate=question.predicate,
-            term=question.term,
-            fields=question.fields,
-        )
-        among = _among(index, cursor, visible)
         total = len(among) if question.count else 0
         page = walk(index, among, order, limit=limit, offset=question.offset)
     cursor = msgspec.structs.replace(cursor, total=total)
     info = _page_info(index, page, cursor, principal, cursors) if limit else b"{}"
     tail = b'],"totalItems":%d,"pageInfo":%b}' % (total, info)
     return items_between(b'{"items":[', bodies(index, page.numbers, question.shown), tail)
+
+
+def _beginning(question: Question) -> Cursor:
+    """The cursor of a walk that has not begun."""
+    order = question.order or Order(UID)
+    return Cursor(
+        order=order.field,
+        descending=order.descending,
+        start=("", ""),
+        total=0,
+        filters=question.filters,
+        predicate=question.predicate,
+        term=question.term,
+        fields=question.fields,
+    )
 
 
 def _among(index: CatalogIndex, cursor: Cursor, visible: BitMap | None) -> BitMap:

@@ -55,7 +55,7 @@ _PLAN = LocationPlanWire(
     changes=[
         PlannedChangeWire(
             _REF,
-            [FieldDifferenceWire("replace", "/spec/lifecycle", "beta", "production")],
+            [_FIELD],
             _URL,
             14,
         )

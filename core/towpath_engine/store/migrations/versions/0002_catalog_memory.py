@@ -19,7 +19,6 @@ _FILL_EDGES = """
 
 def upgrade() -> None:
     """Go one revision forward."""
-    op.add_column("locations", sa.Column("presence", sa.Text(), nullable=True))
     op.add_column("locations", sa.Column("held", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("locations", sa.Column("held_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("entities", sa.Column("edges", sa.Text(), nullable=False, server_default="[]"))
