@@ -19,6 +19,11 @@ from towpath_engine.store.embedded import EmbeddedServer
 from towpath_engine.store.migrate import migrate
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the platform may read catalog files from."""

@@ -30,11 +30,6 @@ class Outer(msgspec.Struct, forbid_unknown_fields=True):
     typed: dict[str, int] = msgspec.field(default_factory=dict)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def events(*found: dict[str, Any]) -> Callable[[], Awaitable[Any]]:
     waiting = list(found)
 

@@ -21,11 +21,6 @@ HISTORY = "/api/v1/catalog/history/component/default"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def here(migrated_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     async with serving(migrated_url, tmp_path) as gateway:
         yield gateway

@@ -23,11 +23,6 @@ spec: {type: service, lifecycle: production, owner: group:tolls}
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def here(migrated_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     async with serving(migrated_url, tmp_path) as gateway:
         yield gateway

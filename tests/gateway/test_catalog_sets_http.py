@@ -17,11 +17,6 @@ SETS = "/api/v1/catalog/sets"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def here(migrated_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     async with serving(migrated_url, tmp_path) as gateway:
         yield gateway

@@ -31,11 +31,6 @@ ADMIN = Principal(
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def here(migrated_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     async with serving(migrated_url, tmp_path) as gateway:
         yield gateway

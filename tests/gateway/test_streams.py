@@ -33,11 +33,6 @@ ADMIN = Principal(
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Here:
     """A platform without a worker, whose runs wait for ever, and its address."""
 

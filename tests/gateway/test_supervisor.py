@@ -25,11 +25,6 @@ from towpath_gateway.signals import LIFELINE, Stop, unless
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def live() -> Iterator[Live]:
     """A platform that is not started yet; whatever a test leaves of it is killed."""
     found = Live()

@@ -66,11 +66,6 @@ class VeilPlugin:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def client(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     await asyncio.to_thread(migrate, database_url)
     folder = tmp_path / "catalog"
