@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,19 +63,22 @@ def platform(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Platform(api)
 
 
-def compared(platform: Platform, packages: Path, entities: list[Any]) -> Comparison:
+@contextmanager
+def comparing(
+    platform: Platform, packages: Path, entities: list[Any] | None = None
+) -> Iterator[Comparison]:
+    """A comparison with a client that holds what the platform has, or these entities instead."""
     seen = Seen(platform.json("/api/catalog/entities"))
     oracle = Oracle(entities or list(seen.entities.values()), packages)
-    comparison = Comparison(platform, oracle, seen, seed=5)
     try:
-        comparison.run(QUESTIONS)
+        yield Comparison(platform, oracle, seen, seed=5)
     finally:
         oracle.close()
-    return comparison
 
 
 def test_answers_are_those_of_the_in_memory_client(platform: Platform, packages: Path) -> None:
-    comparison = compared(platform, packages, [])
+    with comparing(platform, packages) as comparison:
+        comparison.run(QUESTIONS)
     assert comparison.differences == []
     assert comparison.requests > QUESTIONS
     assert set(comparison.asked) == {"walk", "listing", "facets", "by_refs"}
@@ -83,9 +87,15 @@ def test_answers_are_those_of_the_in_memory_client(platform: Platform, packages:
 def test_a_small_difference_is_seen(platform: Platform, packages: Path) -> None:
     """Or nothing is proved: one value of one entity in ten is another one for the client.
 
-    Which entities 300 random questions show whole differs with their ids, so one alone may not be.
+    The client answers whole entities by their ids, so only questions that name this key, or show
+    it alone, see its value; which do differs with the ids. Hence more of them until one does.
     """
     entities = copy.deepcopy(list(Seen(platform.json("/api/catalog/entities")).entities.values()))
     for entity in entities[::10]:
         entity["apiVersion"] = "backstage.io/v1changed"
-    assert compared(platform, packages, entities).differences
+    with comparing(platform, packages, entities) as comparison:
+        for _ in range(10):
+            comparison.run(QUESTIONS)
+            if comparison.differences:
+                break
+    assert comparison.differences
