@@ -44,6 +44,7 @@ from towpath_engine.provisioning.marks import WHEN_STOPPED
 from towpath_engine.provisioning.reopening import WHEN_RETRIED
 from towpath_engine.provisioning.service import ProvisioningService
 from towpath_engine.runs.approvals import Approvals
+from towpath_engine.runs.children import Children
 from towpath_engine.runs.context import Executor
 from towpath_engine.runs.control import RunControl
 from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
@@ -146,7 +147,8 @@ class Platform:
             self._executors(),
             concurrency=concurrency,
             times=times,
-            starting=self.starters,
+            starting=Children(self.database, self.starters, self.control),
+            chores=(self.control.heal,),
         )
 
     def _executors(self) -> dict[str, Executor]:

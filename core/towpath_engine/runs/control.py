@@ -19,7 +19,7 @@ from towpath_core.runs import RUN_ENDED
 from towpath_engine import audit
 from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.runs.deciding import check_may_write, check_reason, decision, note, own_run
-from towpath_engine.runs.family import open_children, parent_stops, undo_of
+from towpath_engine.runs.family import forsaken, open_children, parent_stops, undo_of
 from towpath_engine.runs.journal import CLOCK, Event
 from towpath_engine.runs.queue import requeue
 from towpath_engine.runs.records import RunInfo
@@ -37,11 +37,17 @@ __all__ = ("Door", "Reopen", "RunControl")
 Reopen = Callable[[Transaction, Mapping[Any, Any]], Awaitable[None]]
 """Writes what it means for our tables that a run goes on, or refuses that with a `Conflict`."""
 
+Guard = Callable[[Transaction], Awaitable[None]]
+"""Raises where something that was decided before does not hold any more."""
+
 _AGAIN = frozenset({"failed", "cancelled", "unknown"})
 _MOST_SIGNALS = 100
 _MOST_BYTES = 64 * 1024
 _MOST_NAME = 200
 _MOST_GRACE = 86_400.0
+_HEALING_GRACE = 30.0
+PLATFORM = Principal("towpath", "platform", "service", "user:default/towpath")
+"""Who stops runs that nobody waits for any more."""
 
 
 class Door(Protocol):
@@ -186,6 +192,15 @@ class RunControl:
         for next in await open_children(self._database, child):
             await self._cancel_child(principal, next, force, grace_seconds, reason)
 
+    async def heal(self) -> None:
+        """Stop the children of runs that have ended, or stop, without having told them.
+
+        For a worker to call now and then: whoever cancels a run may die before its children know.
+        """
+        why = "The run that started it has ended, or was asked to stop."
+        for child in await forsaken(self._database):
+            await self._cancel_child(PLATFORM, child, False, _HEALING_GRACE, why)
+
     async def retry(
         self,
         principal: Principal,
@@ -215,28 +230,69 @@ class RunControl:
         """
         check_may_write(principal)
         check_reason(reason)
-        async with self._database.begin() as transaction:
-            before = await own_run(transaction, principal, run_id)
         body = [str(run_id), input, sorted(secrets or {})]
         request = Request.of(principal, key, "retry", body)
+        await self._take_up(principal, run_id, input, secrets, reason, request=request)
+        return await self._runs.get(principal, run_id)
+
+    async def take_up(
+        self,
+        principal: Principal,
+        run_id: UUID,
+        *,
+        input: Mapping[str, Any],
+        secrets: Mapping[str, str] | None,
+        guard: Guard,
+    ) -> None:
+        """Do what `retry` does for a child, whose parent was taken up again.
+
+        Args:
+            principal: the parent's.
+            run_id: the child.
+            input: what the parent gives it now.
+            secrets: likewise.
+            guard: called in the transaction, with the child's row locked; raises where the parent
+                has no say any more.
+        """
+        why = "The run that started it was taken up again."
+        await self._take_up(principal, run_id, input, secrets, why, guard=guard)
+
+    async def _take_up(
+        self,
+        principal: Principal,
+        run_id: UUID,
+        input: Mapping[str, Any] | None,
+        secrets: Mapping[str, str] | None,
+        reason: str | None,
+        *,
+        request: Request | None = None,
+        guard: Guard | None = None,
+    ) -> None:
+        async with self._database.begin() as transaction:
+            before = await own_run(transaction, principal, run_id)
+            if await recall(transaction, request) is not None:
+                return
+        wanted = before["input"]
         if before["state"] in _AGAIN:
             wanted = await self._door.again(principal, before, input, secrets)
         async with self._database.begin() as transaction:
-            if await recall(transaction, request) is None:
-                row = await own_run(transaction, principal, run_id)
-                await self._check_ended(transaction, row, before)
-                events = await reset_steps(transaction, row, only_bad=row["kind"] == "undo")
-                sealed = {
-                    "input": wanted,
-                    "secrets": self._runs.sealed(run_id, secrets),
-                    "secret_names": sorted(secrets or ()),
-                }
-                changed = _masked(row["input"], secrets) if input is not None else None
-                told = decision(principal, "retry", reason, previousInput=changed)
-                detail = {"reason": reason, "previousInput": changed}
-                await self._go_on(transaction, principal, row, [told, *events], sealed, detail)
-                await remember(transaction, request, str(run_id))
-        return await self._runs.get(principal, run_id)
+            row = await own_run(transaction, principal, run_id)
+            if await recall(transaction, request) is not None:
+                return
+            if guard is not None:
+                await guard(transaction)
+            await self._check_ended(transaction, row, before)
+            events = await reset_steps(transaction, row, only_bad=row["kind"] == "undo")
+            changed = _masked(row["input"], secrets) if wanted != row["input"] else None
+            told = decision(principal, "retry", reason, previousInput=changed)
+            detail = {"reason": reason, "previousInput": changed}
+            values = {"input": wanted, **self._sealed(run_id, secrets)}
+            await self._go_on(transaction, principal, row, [told, *events], values, detail)
+            await remember(transaction, request, str(run_id))
+
+    def _sealed(self, run_id: UUID, secrets: Mapping[str, str] | None) -> dict[str, Any]:
+        sealed = self._runs.sealed(run_id, secrets)
+        return {"secrets": sealed, "secret_names": sorted(secrets or ())}
 
     async def resolve(
         self,
@@ -279,12 +335,9 @@ class RunControl:
             await self._check_ended(transaction, row, before)
             step, events = await self._settle_unknown(transaction, row, happened, output)
             told = decision(principal, "resolve", reason, step=step, happened=happened)
-            sealed = {
-                "secrets": self._runs.sealed(run_id, secrets),
-                "secret_names": sorted(secrets or ()),
-            }
+            values = self._sealed(run_id, secrets)
             detail = {"reason": reason, "step": step, "happened": happened}
-            await self._go_on(transaction, principal, row, [told, *events], sealed, detail)
+            await self._go_on(transaction, principal, row, [told, *events], values, detail)
         return await self._runs.get(principal, run_id)
 
     async def signal(
