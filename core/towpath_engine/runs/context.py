@@ -212,7 +212,7 @@ class RunContext:
             return before
         if self.cancelled.is_set():
             raise Cancelled("The run was asked to stop.")
-        begun = before is not None and before.state == "running"
+        begun = before is not None and before.state in ("running", "cancelled", "unknown")
         if begun and not repeatable:
             raise OutcomeUnknown.of(name)
         seq = before.seq if before else len(self._steps) + 1
@@ -228,13 +228,15 @@ class RunContext:
         await self._write(done, commit)
         return done.output
 
-    async def fail_step(self, step: StepInfo, error: Exception) -> None:
-        """Journal that a step failed, was cancelled, or that nobody knows."""
+    async def fail_step(self, step: StepInfo, error: Exception) -> StepInfo:
+        """Journal that a step failed, was cancelled, or that nobody knows; gives it so."""
         state: StepState = "cancelled" if isinstance(error, Cancelled) else "failed"
         if isinstance(error, OutcomeUnknown):
             state = "unknown"
         info = describe_error(error, self.buffer.mask)
-        await self._write(msgspec.structs.replace(step, state=state, error=info))
+        failed = msgspec.structs.replace(step, state=state, error=info)
+        await self._write(failed)
+        return failed
 
     async def skip(self, key: str, name: str) -> None:
         """Journal a step that is not done because its condition does not hold."""
