@@ -8,7 +8,7 @@ A client that saw no last event comes back with `Last-Event-ID`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeVar, cast
 
@@ -17,7 +17,7 @@ import structlog
 from litestar.types import Receive, Scope, Send
 
 from towpath_core.errors import Invalid, TowpathError, Unavailable
-from towpath_gateway.answer import NO_STORE
+from towpath_gateway.answer import NO_STORE, Header
 from towpath_gateway.ask import Ask, Served
 from towpath_gateway.gate import HEAD
 from towpath_gateway.parameters import LAST
@@ -34,7 +34,6 @@ CHECK_SECONDS = 10.0
 """How often the credentials are looked at again."""
 
 _HEADERS = [
-    (b"content-type", EVENT_STREAM.encode() + b"; charset=utf-8"),
     (b"x-content-type-options", b"nosniff"),
     # Proxies are told not to gather.
     (b"x-accel-buffering", b"no"),
@@ -68,16 +67,24 @@ def last_event_id(request: Ask, after: int | None) -> int:
 
 
 class EventStream:
-    """An answer that sends frames as they come."""
+    """An answer that sends frames as they come; of events, unless it is said of what."""
 
-    __slots__ = ("_frames",)
+    __slots__ = ("_frames", "_headers")
 
-    def __init__(self, frames: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self,
+        frames: AsyncGenerator[bytes, None],
+        *,
+        media_type: str = EVENT_STREAM,
+        headers: Sequence[Header] = (),
+    ) -> None:
         self._frames = frames
+        kind = (b"content-type", media_type.encode() + b"; charset=utf-8")
+        self._headers = [kind, *_HEADERS, *headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the frames end, or nobody wants or may have them any more (ASGI)."""
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
         async with aclosing(self._frames) as frames:
             if HEAD not in scope["state"]:
                 await self._serve(frames, scope, receive, send)

@@ -1,0 +1,119 @@
+"""Bodies that start, stop, retry, answer and take back runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from towpath_gateway.wire import StrictBody, Wire
+
+__all__ = (
+    "ApproveBody",
+    "CancelBody",
+    "RejectBody",
+    "ResolveBody",
+    "RetryBody",
+    "SignalBody",
+    "StartBody",
+    "UndoBody",
+    "UndoListWire",
+    "UndoWire",
+)
+
+
+class StartBody(StrictBody, frozen=True):
+    """What is asked for. Secrets are sealed, and wiped when the run ends.
+
+    `priority`: from -100 to 100, higher first. `concurrency_key`: only one run of a key is under
+    way. `deadline_seconds`: how long it may take in all, waits included.
+    """
+
+    kind: str
+    input: dict[str, Any]
+    title: str | None = None
+    priority: int = 0
+    concurrency_key: str | None = None
+    deadline_seconds: float | None = None
+    secrets: dict[str, str] | None = None
+    queue: str | None = None
+
+    def __repr__(self) -> str:
+        """Name the kind; secrets are not shown."""
+        return f"StartBody(kind={self.kind!r})"
+
+
+class CancelBody(StrictBody, frozen=True):
+    """How to stop a run.
+
+    `force` ends it now, from outside; else that is done when `grace_seconds` have not been enough.
+    """
+
+    force: bool = False
+    grace_seconds: float | None = None
+    reason: str | None = None
+
+
+class RetryBody(StrictBody, frozen=True):
+    """What is different this time: the whole input, or secrets, which were wiped at the end."""
+
+    input: dict[str, Any] | None = None
+    secrets: dict[str, str] | None = None
+    reason: str | None = None
+
+    def __repr__(self) -> str:
+        """Show nothing of the input and the secrets."""
+        return "RetryBody()"
+
+
+class ResolveBody(StrictBody, frozen=True):
+    """What became of the step that nobody recorded, as somebody found out who looked.
+
+    Where it has `happened`, `output` is what it came to; where not, it is done again.
+    """
+
+    happened: bool
+    reason: str
+    output: Any = None
+
+
+class UndoBody(StrictBody, frozen=True):
+    """Why a run's effects are taken back."""
+
+    reason: str | None = None
+
+
+class ApproveBody(StrictBody, frozen=True):
+    """A yes. `step` is the key of the step that asks, where several ask at once."""
+
+    step: str | None = None
+    reason: str | None = None
+
+
+class RejectBody(StrictBody, frozen=True):
+    """A no, with its reason. `step` is the key of the step that asks, where several ask at once."""
+
+    reason: str
+    step: str | None = None
+
+
+class SignalBody(StrictBody, frozen=True):
+    """A signal to a run, for a step that waits for one of this name, or will."""
+
+    name: str
+    body: Any = None
+
+
+class UndoWire(Wire, frozen=True):
+    """How the effect of a step is taken back: what `owner` is given, in the name of the step."""
+
+    seq: int
+    step: str
+    name: str
+    owner: str
+    data: Any
+    state: str
+
+
+class UndoListWire(Wire, frozen=True):
+    """What would be taken back, in the order in which it would be done."""
+
+    undos: list[UndoWire]
