@@ -8,6 +8,7 @@ A client that saw no last event comes back with `Last-Event-ID`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeVar, cast
@@ -32,6 +33,11 @@ EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE = b": keep-alive\n\n"
 CHECK_SECONDS = 10.0
 """How often the credentials are looked at again."""
+
+TAKE_SECONDS = 60.0
+"""How long a client may take for one part; a connection that nobody reads is let go then."""
+
+END_SECONDS = 5.0
 
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -88,7 +94,10 @@ class EventStream:
         async with aclosing(self._frames) as frames:
             if HEAD not in scope["state"]:
                 await self._serve(frames, scope, receive, send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        # One who takes nothing does not take the end either; the server cuts the connection then.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _serve(
         self, frames: AsyncGenerator[bytes, None], scope: Scope, receive: Receive, send: Send
@@ -114,7 +123,10 @@ class EventStream:
 async def _send_all(frames: AsyncGenerator[bytes, None], send: Send) -> None:
     try:
         async for chunk in frames:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with asyncio.timeout(TAKE_SECONDS):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TimeoutError:
+        log.warning("stream.not_taken", seconds=TAKE_SECONDS)
     except TowpathError as error:
         # The status is sent already; an end without a last event tells the client to come again.
         log.warning("stream.ended", code=error.code, what=error.what)

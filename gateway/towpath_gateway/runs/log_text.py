@@ -81,6 +81,12 @@ def _wait(body: Mapping[str, Any]) -> Line:
     return "warning" if outcome in ("rejected", "timed-out") else "info", where, text
 
 
+def _decision(body: Mapping[str, Any]) -> Line:
+    text = f"{body.get('decision')} by {body.get('by')}"
+    text += f": {body['reason']}" if body.get("reason") else ""
+    return "info", str(body.get("step") or _RUN), text
+
+
 def _progress(body: Mapping[str, Any]) -> Line:
     total = f" of {body['total']:g}" if isinstance(body.get("total"), int | float) else ""
     done = body.get("done", 0)
@@ -104,5 +110,6 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], Line]] = {
     "state": _state,
     "step": _step,
     "wait": _wait,
+    "decision": _decision,
     "progress": _progress,
 }

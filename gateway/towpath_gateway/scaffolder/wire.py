@@ -172,12 +172,15 @@ class FormWire(Wire, frozen=True):
 
 
 class TaskEvent(Wire, frozen=True, omit_defaults=False):
-    """An event of a task. A log's body has `message`, a completion's also `output` or `error`."""
+    """An event of a task. A log's body has `message`, a completion's also `output` or `error`.
+
+    `recovered`: the task was taken up again where it had ended.
+    """
 
     id: int
     task_id: UUID
     created_at: datetime
-    type: Literal["log", "completion"]
+    type: Literal["log", "recovered", "completion"]
     body: dict[str, Any]
     is_task_recoverable: bool = False
 
@@ -193,10 +196,17 @@ class TaskEvent(Wire, frozen=True, omit_defaults=False):
         """
         if event.type == "log":
             return cls(event.seq, run.id, event.at, "log", _line(event.body))
+        if event.type == "decision" and event.body.get("decision") in _TAKEN_UP:
+            # What was done stays done: a client keeps the steps that it has seen.
+            body = {"recoverStrategy": "none"}
+            return cls(event.seq, run.id, event.at, "recovered", body)
         state = event.body.get("state") if event.type == "state" else None
         if state not in RUN_ENDED or event.seq != last_end:
             return None
         return cls(event.seq, run.id, event.at, "completion", _completion(run, state, event.body))
+
+
+_TAKEN_UP = ("retry", "resolve")
 
 
 def _line(body: Mapping[str, Any]) -> dict[str, Any]:
