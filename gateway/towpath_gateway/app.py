@@ -43,9 +43,11 @@ from towpath_gateway.provisioning.routes import (
     ResourceController,
 )
 from towpath_gateway.routing import tell_methods
+from towpath_gateway.runs.approvals import RunApprovalController
 from towpath_gateway.runs.control import RunControlController
 from towpath_gateway.runs.log import RunLogController
 from towpath_gateway.runs.routes import RunController
+from towpath_gateway.runs.starting import RunKindController, RunStartController
 from towpath_gateway.scaffolder.routes import ScaffolderController
 
 __all__ = ("Application", "create_app", "routes_alone")
@@ -68,6 +70,9 @@ _CONTROLLERS = (
     RunController,
     RunLogController,
     RunControlController,
+    RunApprovalController,
+    RunStartController,
+    RunKindController,
     OfferingController,
     PlanController,
     ResourceController,

@@ -161,9 +161,9 @@ LIST_UNDOS = Operation(
             type=UndoListWire,
             example=UndoListWire(
                 [
-                    UndoWire(2, "publish", "delete-repository", "action:publish:git",
+                    UndoWire(RUN.id, 2, "publish", "delete-repository", "action:publish:git",
                              {"repository": "canal/payments"}, "ready"),
-                    UndoWire(1, "fetch", "drop-branch", "action:fetch:template",
+                    UndoWire(RUN.id, 1, "fetch", "drop-branch", "action:fetch:template",
                              {"branch": "new"}, "ready"),
                 ]
             ),

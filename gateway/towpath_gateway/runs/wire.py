@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any, Literal, cast
 from uuid import UUID
 
-from towpath_core.runs import Effect, RunKind, RunState, StepState
+from towpath_engine.runs.starting import KindInfo
+
+from towpath_core.runs import Effect, RunState, StepState
 from towpath_engine.runs.journal import ErrorInfo, StepInfo
 from towpath_engine.runs.records import RunEvent, RunInfo, RunWait
 from towpath_gateway.wire import Wire
@@ -176,6 +178,6 @@ class RunKindWire(Wire, frozen=True):
     input_schema: dict[str, Any]
 
     @classmethod
-    def of(cls, kind: RunKind) -> RunKindWire:
+    def of(cls, kind: KindInfo) -> RunKindWire:
         """Show a kind."""
         return cls(kind.name, kind.title, kind.description, kind.queue, kind.input_schema)

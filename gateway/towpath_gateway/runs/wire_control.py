@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, cast
+from uuid import UUID
 
+from towpath_engine.runs.undoing import UndoInfo
+
+from towpath_gateway.runs.wire import FailureWire
 from towpath_gateway.wire import StrictBody, Wire
 
 __all__ = (
@@ -67,12 +71,18 @@ class RetryBody(StrictBody, frozen=True):
 class ResolveBody(StrictBody, frozen=True):
     """What became of the step that nobody recorded, as somebody found out who looked.
 
-    Where it has `happened`, `output` is what it came to; where not, it is done again.
+    Where it has `happened`, `output` is what it came to; where not, it is done again. Secrets were
+    wiped when the run ended, and are given again.
     """
 
     happened: bool
     reason: str
     output: Any = None
+    secrets: dict[str, str] | None = None
+
+    def __repr__(self) -> str:
+        """Show nothing of the secrets."""
+        return f"ResolveBody(happened={self.happened})"
 
 
 class UndoBody(StrictBody, frozen=True):
@@ -103,14 +113,35 @@ class SignalBody(StrictBody, frozen=True):
 
 
 class UndoWire(Wire, frozen=True):
-    """How the effect of a step is taken back: what `owner` is given, in the name of the step."""
+    """How an effect is taken back: what `owner` is told, and with what.
 
+    `run` is the run whose step it was: the one that is looked at, or one below it.
+    """
+
+    run: UUID
     seq: int
     step: str
     name: str
     owner: str
     data: Any
-    state: str
+    state: Literal["ready", "done", "failed"]
+    error: FailureWire | None = None
+    undone_by: UUID | None = None
+
+    @classmethod
+    def of(cls, undo: UndoInfo) -> UndoWire:
+        """Show how an effect is taken back."""
+        return cls(
+            undo.run_id,
+            undo.seq,
+            undo.step,
+            undo.name,
+            undo.owner,
+            undo.data,
+            cast(Any, undo.state),
+            FailureWire.of(undo.error),
+            undo.undone_by,
+        )
 
 
 class UndoListWire(Wire, frozen=True):
