@@ -1,4 +1,4 @@
-"""A platform whose kinds of run are functions, and what tests of people's acts on runs ask of it."""
+"""A platform whose kinds of run are functions, for tests of what people do to runs."""
 
 from __future__ import annotations
 
@@ -121,9 +121,10 @@ class Yard:
 
 
 @asynccontextmanager
-async def yard_of(url, home, *kinds, **offered):
+async def yard_of(url, home, *kinds, installed=(), **offered):
     """A platform with kinds of run, and with what else a plugin offers."""
     rules = Rules()
-    host = load_host(Plugin(run_kinds=kinds, policies=[rules], **offered), installed=["backstage"])
+    plugin = Plugin(run_kinds=kinds, policies=[rules], **offered)
+    host = load_host(plugin, installed=installed)
     async with platform_of(host, url, home) as platform:
         yield Yard(platform, rules)

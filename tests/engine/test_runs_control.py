@@ -216,7 +216,7 @@ class TestFamily:
             await yard.control.retry(ADA, run_id, input={"n": 6})
             info = await yard.done(run_id)
         child = await self.child_of(yard, run_id)
-        assert (info.state, info.output) == ("succeeded", {"found": {"n": 6}})
+        assert (info.state, info.output) == ("succeeded", {"n": 6})
         assert calls.keys == {"make": [f"{child}:1"], "end": [f"{child}:2"] * 2}
         assert len(await yard.rows(RUNS)) == 2
         assert await yard.states(child) == [
@@ -308,7 +308,7 @@ class TestRetry:
         run_id = await yard.start(secrets={"TOKEN": "canary-1", "OTHER": "canary-2"})
         await self.fail(yard, run_id)
         assert (await yard.row(run_id))["secrets"] is None
-        with pytest.raises(Invalid, match=r"OTHER\.$") as caught:
+        with pytest.raises(Invalid, match="again: OTHER") as caught:
             await yard.control.retry(ADA, run_id, secrets={"TOKEN": "canary-3"})
         assert "canary" not in str(caught.value)
         given = {"TOKEN": "canary-3", "OTHER": "x", "MORE": "y"}
@@ -380,7 +380,7 @@ class TestRetry:
             assert (await yard.done(run_id)).state == "succeeded"
         assert calls.counts() == {"make": 2, "clean": 1}
         # Not come by this time.
-        assert await yard.steps(run_id) == [("make", "succeeded", 2), ("clean", "skipped", 0)]
+        assert await yard.steps(run_id) == [("make", "succeeded", 2), ("clean", "skipped", 2)]
 
     async def test_a_wait_that_was_in_vain_waits_anew(self, yard_with):
         def do(input, tools):

@@ -89,7 +89,9 @@ class Children:
                 deadline=row["deadline"],
                 parent=(parent.id, step),
             )
-            await self._starters.accept(transaction, parent.principal, prepared, terms=terms)
+            await self._starters.accept_prepared(
+                transaction, parent.principal, prepared, terms=terms
+            )
 
 
 def _is_done_again(parent: RunContext, step: str) -> bool:

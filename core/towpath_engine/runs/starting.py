@@ -7,6 +7,7 @@ rights, policies, input and secrets.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from towpath_core.plugins import PluginHost
 from towpath_core.refs import parse_ref
 from towpath_core.runs import RunKind
 from towpath_engine import audit
+from towpath_engine.clock import now
 from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.jsonschema import faults
 from towpath_engine.policy import PolicyGate
@@ -32,6 +34,7 @@ __all__ = ("KindInfo", "Prepared", "Starters")
 
 SCAFFOLD = "scaffold"
 _MOST_TITLE = 300
+_MOST_SECONDS = 10 * 365 * 86_400.0
 _MOST_SECRETS = 100
 _MOST_BYTES = 256 * 1024
 _MOST_NAME = 200
@@ -106,6 +109,7 @@ class Starters:
         title: str | None = None,
         secrets: Mapping[str, str] | None = None,
         terms: Terms = USUAL,
+        seconds: float | None = None,
         key: str | None = None,
     ) -> UUID:
         """Accept a run; its id comes back at once.
@@ -117,6 +121,7 @@ class Starters:
             title: for people, instead of the kind's own.
             secrets: sealed, and wiped when the run ends.
             terms: its queue, priority, concurrency key and deadline.
+            seconds: a deadline in so many from now; the same in a request that is sent again.
             key: idempotency key; the same request with it gives the same run.
 
         Raises:
@@ -127,12 +132,13 @@ class Starters:
         if terms.key is not None and terms.key.startswith(_OURS):
             raise Invalid(f"A concurrency key does not begin with {' or '.join(_OURS)}.")
         prepared = await self.prepare(principal, kind, input, title=title, secrets=secrets)
-        body = [kind, dict(input), title, sorted(secrets or {}), terms]
+        body = [kind, dict(input), title, sorted(secrets or {}), terms, seconds]
         request = Request.of(principal, key, "start", body)
         async with self._database.begin() as transaction:
             if (answer := await recall(transaction, request)) is not None:
                 return UUID(answer)
-            run_id = await self.accept(transaction, principal, prepared, terms=terms)
+            due = _within(seconds, terms)
+            run_id = await self.accept_prepared(transaction, principal, prepared, terms=due)
             await remember(transaction, request, str(run_id))
         return run_id
 
@@ -161,7 +167,7 @@ class Starters:
         found = offered.value
         return Prepared(kind, title or found.title, full, secrets, found.queue, "run:start", kind)
 
-    async def accept(
+    async def accept_prepared(
         self,
         transaction: Transaction,
         principal: Principal,
@@ -195,7 +201,7 @@ class Starters:
         await audit.record(transaction, principal, prepared.action, subject, run_id=run_id)
         return run_id
 
-    async def start_in(
+    async def accept(
         self,
         transaction: Transaction,
         principal: Principal,
@@ -207,7 +213,7 @@ class Starters:
     ) -> UUID:
         """Do what `start` does in the caller's transaction, which waits for the policies then."""
         prepared = await self.prepare(principal, kind, input, title=title)
-        return await self.accept(transaction, principal, prepared, terms=terms)
+        return await self.accept_prepared(transaction, principal, prepared, terms=terms)
 
     async def again(
         self,
@@ -249,6 +255,19 @@ class Starters:
         path = await self._scaffolding.prepare(principal, full["template"], full["values"], secrets)
         name, ref = title or path.title, path.entity_ref
         return Prepared(SCAFFOLD, name, path.input, secrets, SCAFFOLD, "scaffold:run", ref)
+
+
+def _within(seconds: float | None, terms: Terms) -> Terms:
+    """The terms with a deadline in so many seconds; as they are without any.
+
+    Raises:
+        Invalid: that is no time to do something in.
+    """
+    if seconds is None:
+        return terms
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise Invalid(f"A deadline is more than 0 and at most {_MOST_SECONDS:,.0f} seconds away.")
+    return msgspec.structs.replace(terms, deadline=now() + timedelta(seconds=seconds))
 
 
 def _info(kind: RunKind) -> KindInfo:
