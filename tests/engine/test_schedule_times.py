@@ -196,7 +196,7 @@ def every_minute(minute: Field, hour: Field, days: set[int], zone: ZoneInfo, beg
     """All times within `n` minutes, found by looking at each: by what the wall clock shows."""
     shown: set[datetime] = set()
     found = []
-    wall = begin.astimezone(zone).replace(tzinfo=None)
+    wall = (begin - MINUTE).astimezone(zone).replace(tzinfo=None)
     # What was shown before the window began counts as shown.
     for back in range(1, 180):
         shown.add((begin - back * MINUTE).astimezone(zone).replace(tzinfo=None))
@@ -207,7 +207,7 @@ def every_minute(minute: Field, hour: Field, days: set[int], zone: ZoneInfo, beg
         if not hour.text.startswith("*"):
             fits = [fits[0] and wall not in shown]
             skipped = last + MINUTE
-            while step and skipped < wall:
+            while skipped < wall:
                 fits.append(_fits(skipped, minute, hour, days))
                 skipped += MINUTE
         shown.add(wall)
