@@ -38,6 +38,7 @@ NAMES = {
     "AsyncPlatform": "Platform",
     "AsyncPlugins": "Plugins",
     "AsyncResources": "Resources",
+    "AsyncRunControl": "RunControl",
     "AsyncRuns": "Runs",
     "AsyncSets": "Sets",
     "AsyncTemplates": "Templates",
