@@ -40,6 +40,7 @@ NAMES = {
     "AsyncResources": "Resources",
     "AsyncRunControl": "RunControl",
     "AsyncRuns": "Runs",
+    "AsyncSchedules": "Schedules",
     "AsyncSets": "Sets",
     "AsyncTemplates": "Templates",
     "AsyncTokens": "Tokens",

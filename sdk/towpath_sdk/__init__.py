@@ -85,6 +85,7 @@ from towpath_sdk._wire.query import Filter
 from towpath_sdk._wire.refs import EntityRef, parse_ref
 from towpath_sdk._wire.retry import Backoff
 from towpath_sdk._wire.runs import Event, Run, RunError, RunKind, Step, Undo, Waiting
+from towpath_sdk._wire.schedules import Schedule, ScheduleTrouble
 from towpath_sdk._wire.templates import Action, ActionSchema, TemplatePage, TemplateSchema
 from towpath_sdk._wire.watching import EntityEvent
 from towpath_sdk._wire.writes import (
@@ -170,6 +171,8 @@ __all__ = (
     "RunError",
     "RunFailed",
     "RunKind",
+    "Schedule",
+    "ScheduleTrouble",
     "SetConflict",
     "Size",
     "Stage",

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 import contract_runs  # noqa: F401  (its routes)
+import contract_schedules  # noqa: F401  (its routes)
 import contract_writes
 from contract_routes import allowed, once
 from contract_state import (
@@ -75,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (Dropped, BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_GET = do_POST = do_PUT = do_DELETE = handle_any
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
     def decide(self, platform: Platform, request: Request) -> Answer:
         with platform.lock:

@@ -201,6 +201,7 @@ class Platform:
         self.tombstones: list[Json] = []
         self.conflicts: list[Json] = []
         self.runs: dict[str, HeldRun] = {}
+        self.schedules: dict[str, Json] = {}
         self.locations: dict[str, Json] = {}
         self.plans: dict[str, Json] = {}
         self.resources: dict[str, Json] = {}
