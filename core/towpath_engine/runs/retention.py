@@ -33,8 +33,8 @@ _PAUSE = 0.05
 _FIRST = 120.0
 """Seconds after the start: there is enough to do then."""
 _EVERY = 3600.0
-_ENDED = ("succeeded", "failed", "cancelled")
-"""What is `unknown` is kept until somebody has looked."""
+# As the index says it. What is `unknown` is kept until somebody has looked.
+_ENDED = "{}.state IN ('succeeded', 'failed', 'cancelled')"
 _HANGING: Sequence[Table] = (EVENTS, STEPS, SIGNALS, UNDOS)
 
 
@@ -123,10 +123,11 @@ async def _old(transaction: Transaction, limit: datetime) -> list[UUID]:
     run, other = RUNS.alias("run"), RUNS.alias("other")
     parent = exists().where(other.c.id == run.c.parent_id)
     undo = exists().where(other.c.undoes == run.c.id)
-    child = exists().where(other.c.parent_id == run.c.id, other.c.state.not_in(_ENDED))
+    ended, not_ended = text(_ENDED.format("run")), text(f"NOT {_ENDED.format('other')}")
+    child = exists().where(other.c.parent_id == run.c.id, not_ended)
     query = (
         select(run.c.id)
-        .where(run.c.state.in_(_ENDED), run.c.finished_at < limit, ~parent, ~undo, ~child)
+        .where(ended, run.c.finished_at < limit, ~parent, ~undo, ~child)
         .order_by(run.c.finished_at)
         .limit(_RUNS)
         .with_for_update(skip_locked=True, of=run)
