@@ -20,8 +20,8 @@ from towpath_engine.store.database import Database
 class Stuck(KindStarter):
     """Writes the run, and then does not go on."""
 
-    async def start(self, transaction, principal, kind, input, *, title=None, terms=USUAL):
-        await super().start(transaction, principal, kind, input, title=title, terms=terms)
+    async def accept(self, transaction, principal, kind, input, *, title=None, terms=USUAL):
+        await super().accept(transaction, principal, kind, input, title=title, terms=terms)
         print("there", flush=True)
         await asyncio.sleep(600)
 

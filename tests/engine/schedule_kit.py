@@ -27,7 +27,7 @@ class KindStarter:
         self.fault: Exception | None = None
         self.asked: list[str] = []
 
-    async def start(self, transaction, principal, kind, input, *, title=None, terms=USUAL):
+    async def accept(self, transaction, principal, kind, input, *, title=None, terms=USUAL):
         self.asked.append(principal.subject)
         if kind != "test":
             raise NotFound(f"There is no kind of run {kind}.")

@@ -24,7 +24,7 @@ from towpath_engine.runs.faults import describe_error
 from towpath_engine.runs.journal import CLOCK
 from towpath_engine.runs.schedule_records import Trouble, owner_of
 from towpath_engine.runs.schedule_rows import moment_of
-from towpath_engine.runs.schedule_starting import StartsRuns, check_open, start_run
+from towpath_engine.runs.schedule_starting import AcceptsRuns, check_open, start_run
 from towpath_engine.runs.schedule_tables import SCHEDULES
 from towpath_engine.runs.schedule_times import Times, times_of
 from towpath_engine.runs.tables import RUNS
@@ -56,7 +56,7 @@ class Schedules:
     """
 
     def __init__(
-        self, database: Database, starter: StartsRuns, *, poll_seconds: float = 2.0
+        self, database: Database, starter: AcceptsRuns, *, poll_seconds: float = 2.0
     ) -> None:
         self._database = database
         self._starter = starter

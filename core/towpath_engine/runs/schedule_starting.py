@@ -15,17 +15,17 @@ from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.terms import USUAL, Terms
 from towpath_engine.store.database import Transaction
 
-__all__ = ("StartsRuns", "check_open", "start_run")
+__all__ = ("AcceptsRuns", "check_open", "start_run")
 
 _MOST_OPEN = 100
 """Runs of one schedule that are open at a time."""
 _OPEN = ("queued", "running", "waiting")
 
 
-class StartsRuns(Protocol):
-    """What starts runs of any kind; checks the kind, the input, the rights and the policies."""
+class AcceptsRuns(Protocol):
+    """What accepts runs of any kind; checks the kind, the input, the rights and the policies."""
 
-    async def start(
+    async def accept(
         self,
         transaction: Transaction,
         principal: Principal,
@@ -37,6 +37,8 @@ class StartsRuns(Protocol):
     ) -> UUID:
         """Accept a run in the caller's transaction, with the principal's rights.
 
+        With an id in its terms that is known, nothing is done.
+
         Raises:
             NotFound, Invalid, Forbidden: it cannot be started.
         """
@@ -45,7 +47,7 @@ class StartsRuns(Protocol):
 
 async def start_run(
     transaction: Transaction,
-    starter: StartsRuns,
+    starter: AcceptsRuns,
     row: Mapping[Any, Any],
     principal: Principal,
     run_id: UUID,
@@ -62,7 +64,7 @@ async def start_run(
         schedule=row["id"],
     )
     title = row["title"] or row["name"]
-    return await starter.start(
+    return await starter.accept(
         transaction, principal, row["kind"], row["input"], title=title, terms=terms
     )
 

@@ -36,7 +36,7 @@ from towpath_engine.runs.schedule_rows import (
     take_name,
     update_schedule,
 )
-from towpath_engine.runs.schedule_starting import StartsRuns, check_open, start_run
+from towpath_engine.runs.schedule_starting import AcceptsRuns, check_open, start_run
 from towpath_engine.runs.schedule_tables import SCHEDULES
 from towpath_engine.runs.schedule_times import times_of
 from towpath_engine.store.database import Database, Transaction
@@ -47,7 +47,7 @@ __all__ = ("ScheduleService",)
 class ScheduleService:
     """Everything about schedules but heeding the clock."""
 
-    def __init__(self, database: Database, starter: StartsRuns) -> None:
+    def __init__(self, database: Database, starter: AcceptsRuns) -> None:
         self._database = database
         self._starter = starter
 
