@@ -40,10 +40,19 @@ from towpath_engine.egress.handing import hand_over
 from towpath_engine.policy import PolicyGate
 from towpath_engine.provisioning.bindings import BindingService
 from towpath_engine.provisioning.executors import Backends, provisioning_executors
+from towpath_engine.provisioning.marks import WHEN_STOPPED
+from towpath_engine.provisioning.reopening import WHEN_RETRIED
 from towpath_engine.provisioning.service import ProvisioningService
+from towpath_engine.runs.approvals import Approvals
+from towpath_engine.runs.context import Executor
+from towpath_engine.runs.control import RunControl
 from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
 from towpath_engine.runs.kinds import run_kind_executors
 from towpath_engine.runs.service import RunService
+from towpath_engine.runs.starting import Starters
+from towpath_engine.runs.stopping import Stopping
+from towpath_engine.runs.undo_executor import UndoExecutor
+from towpath_engine.runs.undoing import UNDO, Undoing, one_at_a_time
 from towpath_engine.runs.worker import RunWorker, WorkerTimes
 from towpath_engine.scaffolding.executor import ScaffoldExecutor
 from towpath_engine.scaffolding.service import ScaffoldingService
@@ -117,21 +126,39 @@ class Platform:
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)
         self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
+        self.starters = Starters(database, host, self.runs, self.policy, self.scaffolding)
+        self.approvals = Approvals(database, self.policy)
+        self.undoing = Undoing(database, self.runs, self.policy)
+        self.control = RunControl(
+            database,
+            self.runs,
+            Stopping(database, self._executors(), WHEN_STOPPED),
+            self.starters,
+            {**WHEN_RETRIED, UNDO: one_at_a_time},
+        )
         self.listener: Listener | None = None
 
     def worker(self, *, concurrency: int = 8, times: WorkerTimes | None = None) -> RunWorker:
         """A worker that does all kinds of run."""
+        return RunWorker(
+            self.database,
+            self.sealer,
+            self._executors(),
+            concurrency=concurrency,
+            times=times,
+            starting=self.starters,
+        )
+
+    def _executors(self) -> dict[str, Executor]:
         backends = Backends(self.database, self.host, self.provisioning, self.catalog, self.sealer)
         workspaces = self.settings.home / "workspaces"
         scaffold = ScaffoldExecutor(self.host, self.catalog, self.reader, self.policy, workspaces)
-        executors = {
+        return {
             "scaffold": scaffold,
+            UNDO: UndoExecutor(self.host),
             **provisioning_executors(backends),
             **run_kind_executors(self.host),
         }
-        return RunWorker(
-            self.database, self.sealer, executors, concurrency=concurrency, times=times
-        )
 
     def watch(self) -> CatalogWatch:
         """What reads registered locations again by itself; needs the index."""

@@ -228,18 +228,21 @@ class RunContext:
         await self._write(done, commit)
         return done.output
 
-    async def fail_step(self, step: StepInfo, error: Exception) -> None:
+    async def fail_step(
+        self, step: StepInfo, error: Exception, commit: Commit | None = None
+    ) -> None:
         """Journal that a step failed, was cancelled, or that nobody knows."""
         state: StepState = "cancelled" if isinstance(error, Cancelled) else "failed"
         if isinstance(error, OutcomeUnknown):
             state = "unknown"
         info = describe_error(error, self.buffer.mask)
-        await self._write(msgspec.structs.replace(step, state=state, error=info))
+        await self._write(msgspec.structs.replace(step, state=state, error=info), commit)
 
     async def skip(self, key: str, name: str) -> None:
         """Journal a step that is not done because its condition does not hold."""
-        if key not in self._steps:
-            seq = len(self._steps) + 1
+        before = self._steps.get(key)
+        if before is None or before.state == "waiting":
+            seq = self.next_seq(key)
             await self._write(StepInfo(seq, key, name, "skipped", 0, None, None, "pure"))
 
     async def register_undo(self, step: StepInfo, owner: str, undo: Undo) -> None:

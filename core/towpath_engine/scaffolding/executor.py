@@ -75,8 +75,7 @@ class ScaffoldExecutor:
         return output
 
     async def failed(self, transaction: Transaction, run: RunContext, error: ErrorInfo) -> None:
-        """Drop the folder: a failed run begins anew when it is asked for again."""
-        await asyncio.to_thread(self._workspace(run).remove)
+        """Nothing of ours hangs on it; the folder stays for when the run is taken up again."""
 
     def _workspace(self, run: RunContext) -> Workspace:
         return Workspace(self._workspaces, str(run.id), run.fence.attempt)
