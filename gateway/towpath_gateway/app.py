@@ -43,6 +43,7 @@ from towpath_gateway.provisioning.routes import (
 )
 from towpath_gateway.routing import tell_methods
 from towpath_gateway.runs.routes import RunController
+from towpath_gateway.runs.schedules import ScheduleController
 from towpath_gateway.scaffolder.routes import ScaffolderController
 
 __all__ = ("Application", "create_app", "routes_alone")
@@ -63,6 +64,7 @@ _CONTROLLERS = (
     ReasonController,
     ScaffolderController,
     RunController,
+    ScheduleController,
     OfferingController,
     PlanController,
     ResourceController,

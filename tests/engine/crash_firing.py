@@ -9,19 +9,18 @@ import asyncio
 import sys
 
 from engine_kit import SEALER
-from schedule_kit import KindStarter
+from schedule_kit import Starting
 
 from towpath_engine.runs.firing import Schedules
 from towpath_engine.runs.service import RunService
-from towpath_engine.runs.terms import USUAL
 from towpath_engine.store.database import Database
 
 
-class Stuck(KindStarter):
+class Stuck(Starting):
     """Writes the run, and then does not go on."""
 
-    async def accept(self, transaction, principal, kind, input, *, title=None, terms=USUAL):
-        await super().accept(transaction, principal, kind, input, title=title, terms=terms)
+    async def accept(self, *args, **more):
+        await super().accept(*args, **more)
         print("there", flush=True)
         await asyncio.sleep(600)
 
@@ -30,7 +29,7 @@ async def main() -> None:
     url, point = sys.argv[1:]
     database = Database(url, pool_size=2)
     runs = RunService(database, SEALER)
-    starter = Stuck(runs) if point == "before" else KindStarter(runs)
+    starter = (Stuck if point == "before" else Starting)(database, runs)
     await Schedules(database, starter).fire_due()
     print("there", flush=True)
     await asyncio.sleep(600)

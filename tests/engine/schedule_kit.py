@@ -5,37 +5,38 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from engine_kit import ADA, SEALER
+from engine_kit import ADA, SEALER, Kind, Plugin, load_host
 from sqlalchemy import select, text, update
 
-from towpath_core.errors import Forbidden, NotFound
+from towpath_engine.catalog.index import CatalogIndex
+from towpath_engine.policy import PolicyGate
 from towpath_engine.runs.firing import Schedules
 from towpath_engine.runs.schedule_records import ScheduleSpec
 from towpath_engine.runs.schedule_tables import SCHEDULES
 from towpath_engine.runs.schedules import ScheduleService
 from towpath_engine.runs.service import RunService
+from towpath_engine.runs.starting import Starters
 from towpath_engine.runs.tables import RUNS
-from towpath_engine.runs.terms import USUAL
+from towpath_engine.scaffolding.service import ScaffoldingService
+from towpath_engine.store.database import Database
 from towpath_engine.store.tables import AUDIT
 
 
-class KindStarter:
-    """Starts runs of the kind `test` for those who may start runs; then raises `fault`, if any."""
+class Starting(Starters):
+    """Starts runs as the platform does, and after that raises `fault`, if there is one."""
 
-    def __init__(self, runs: RunService) -> None:
-        self.runs = runs
+    def __init__(self, database: Database, runs: RunService) -> None:
+        host = load_host(Plugin(run_kinds=[Kind(lambda input, tools: {}, name="test")]))
+        policy = PolicyGate(host)
+        scaffolding = ScaffoldingService(database, host, CatalogIndex(), runs, policy)
+        super().__init__(database, host, runs, policy, scaffolding)
+        self.host = host
         self.fault: Exception | None = None
-        self.asked: list[str] = []
+        self.asked = 0
 
-    async def accept(self, transaction, principal, kind, input, *, title=None, terms=USUAL):
-        self.asked.append(principal.subject)
-        if kind != "test":
-            raise NotFound(f"There is no kind of run {kind}.")
-        if not principal.has("runs:write"):
-            raise Forbidden("runs:write is not allowed.")
-        run_id = await self.runs.create(
-            transaction, principal, kind, title or kind, input, terms=terms
-        )
+    async def accept(self, *args, **more):
+        self.asked += 1
+        run_id = await super().accept(*args, **more)
         if self.fault is not None:
             raise self.fault
         return run_id
@@ -44,11 +45,14 @@ class KindStarter:
 class Room:
     """Schedules on one database."""
 
-    def __init__(self, database) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
         self.runs = RunService(database, SEALER)
-        self.starter = KindStarter(self.runs)
+        self.starter = Starting(database, self.runs)
         self.schedules = ScheduleService(database, self.starter)
+
+    def close(self) -> None:
+        self.starter.host.close()
 
     def firing(self, **options) -> Schedules:
         return Schedules(self.database, self.starter, **options)
@@ -76,7 +80,9 @@ class Room:
         return await self.rows(RUNS, RUNS.c.created_at, RUNS.c.id)
 
     async def acts(self):
-        return [row["action"] for row in await self.rows(AUDIT)]
+        """What people and the clock did to schedules."""
+        acts = [row["action"] for row in await self.rows(AUDIT)]
+        return [act for act in acts if act.startswith("schedules:")]
 
     async def jobs(self):
         async with self.database.begin() as transaction:

@@ -32,7 +32,9 @@ SCRIPT = Path(__file__).with_name("crash_firing.py")
 
 @pytest.fixture
 async def room(database):
-    return Room(database)
+    found = Room(database)
+    yield found
+    found.close()
 
 
 def minute() -> datetime:
@@ -279,7 +281,7 @@ async def test_the_loop_starts_what_comes_due_and_outlives_a_lost_database(room)
     tasks = [asyncio.create_task(room.firing(poll_seconds=0.02).run()) for _ in range(3)]
     try:
         await room.due("nightly", months_ago(0))
-        await until(lambda: len(room.starter.asked) > 4)
+        await until(lambda: room.starter.asked > 4)
         room.starter.fault = None
         await until(room.started)
     finally:

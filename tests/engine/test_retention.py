@@ -75,7 +75,9 @@ class Keeping(Room):
 
 @pytest.fixture
 async def room(database):
-    return Keeping(database)
+    found = Keeping(database)
+    yield found
+    found.close()
 
 
 async def test_an_old_run_goes_with_all_that_hangs_on_it_and_the_audit_stays(room):

@@ -28,7 +28,9 @@ NARROW = principal("ada", groups=["group:default/a-team"], scopes=["runs:read"])
 
 @pytest.fixture
 async def room(database):
-    return Room(database)
+    found = Room(database)
+    yield found
+    found.close()
 
 
 async def test_a_schedule_comes_at_the_next_time_of_its_zones_clock(room):
@@ -46,7 +48,7 @@ async def test_a_schedule_comes_at_the_next_time_of_its_zones_clock(room):
 
 
 async def test_what_could_not_be_started_is_refused(room):
-    with pytest.raises(NotFound, match="no kind"):
+    with pytest.raises(NotFound, match="no runs of kind"):
         await room.schedules.create(
             ADA, ScheduleSpec(name="a", kind="mars", input={}, cron="@daily")
         )

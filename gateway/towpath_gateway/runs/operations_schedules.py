@@ -158,9 +158,7 @@ RESUME_SCHEDULE = Operation(
 RUN_SCHEDULE = Operation(
     id="runSchedule",
     summary="Run a schedule now",
-    gives=(
-        Given(status=201, type=RunWire, example=_RUN, description="The run that was started."),
-    ),
+    gives=(Given(status=201, type=RunWire, example=_RUN, description="The run that was started."),),
     headers=(IDEMPOTENCY_KEY,),
     errors=(404, 409, 422),
 )
