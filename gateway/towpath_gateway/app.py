@@ -47,6 +47,7 @@ from towpath_gateway.runs.approvals import RunApprovalController
 from towpath_gateway.runs.control import RunControlController
 from towpath_gateway.runs.log import RunLogController
 from towpath_gateway.runs.routes import RunController
+from towpath_gateway.runs.schedules import ScheduleController
 from towpath_gateway.runs.starting import RunKindController, RunStartController
 from towpath_gateway.scaffolder.routes import ScaffolderController
 
@@ -73,6 +74,7 @@ _CONTROLLERS = (
     RunApprovalController,
     RunStartController,
     RunKindController,
+    ScheduleController,
     OfferingController,
     PlanController,
     ResourceController,

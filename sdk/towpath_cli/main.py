@@ -17,6 +17,7 @@ from towpath_cli import (
     past,
     provision,
     runs,
+    schedules,
     writing,
 )
 from towpath_cli.extensions import RootGroup
@@ -49,6 +50,7 @@ def _assembled() -> typer.Typer:
     provision.register(root)
     root.add_typer(provision.app, name="resources")
     root.add_typer(runs.app, name="runs")
+    root.add_typer(schedules.app, name="schedules")
     admin.register(root)
     root.add_typer(admin.app, name="token")
     demo.register(root)
