@@ -216,7 +216,7 @@ class RunContext:
             return before
         if self.cancelled.is_set():
             raise Cancelled("The run was asked to stop.")
-        begun = before is not None and before.state == "running"
+        begun = before is not None and before.state in ("running", "cancelled", "unknown")
         if begun and not repeatable:
             raise OutcomeUnknown.of(name)
         seq = before.seq if before else len(self._steps) + 1
@@ -235,13 +235,15 @@ class RunContext:
 
     async def fail_step(
         self, step: StepInfo, error: Exception, commit: Commit | None = None
-    ) -> None:
-        """Journal that a step failed, was cancelled, or that nobody knows."""
+    ) -> StepInfo:
+        """Journal that a step failed, was cancelled, or that nobody knows; gives it so."""
         state: StepState = "cancelled" if isinstance(error, Cancelled) else "failed"
         if isinstance(error, OutcomeUnknown):
             state = "unknown"
         info = describe_error(error, self.buffer.mask)
-        await self._write(msgspec.structs.replace(step, state=state, error=info), commit)
+        failed = msgspec.structs.replace(step, state=state, error=info)
+        await self._write(failed, commit)
+        return failed
 
     async def skip(self, key: str, name: str) -> None:
         """Journal a step that is not done because its condition does not hold."""
