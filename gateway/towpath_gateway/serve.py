@@ -155,7 +155,7 @@ async def load_demo(platform: Platform, demo: Demo) -> None:
 
 
 async def work(settings: EngineSettings, concurrency: int, queues: Sequence[str] = ()) -> None:
-    """Do runs, from these queues or from all, until a signal says to stop; then those under way may end first."""
+    """Do runs, from these queues or all, until a signal says to stop; those under way may end."""
     use_few_arenas()
     stop = stop_signals()
     async with open_platform(settings, index=False) as platform, keeping_time(platform):
