@@ -9,7 +9,7 @@ import typer
 
 from towpath_cli.asking import gather, secrets_from
 from towpath_cli.follow import follow
-from towpath_cli.runs import show_run
+from towpath_cli.runs_show import show_run
 from towpath_cli.session import Session, command
 from towpath_cli.values import Form
 
@@ -73,7 +73,7 @@ def create(
     if session.out.wire(run):
         return
     if wait:
-        show_run(session, run)
+        show_run(session, run, steps=False)
     else:
         typer.echo(run.id)
         session.out.say(f"It runs by itself. Follow it: towpath runs logs -f {run.id}")

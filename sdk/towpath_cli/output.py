@@ -30,6 +30,10 @@ _STYLES = {
     "running": "yellow",
     "provisioning": "yellow",
     "deleting": "yellow",
+    "stopping": "yellow",
+    "unknown": "magenta",
+    "waiting": "cyan",
+    **{f"waiting: {one}": "cyan" for one in ("approval", "signal", "time", "child")},
 }
 
 
@@ -101,7 +105,8 @@ class Output:
         """Where tables go."""
         from rich.console import Console
 
-        return Console(no_color=self.color is False, highlight=False, markup=False, emoji=False)
+        plain = True if self.color is False else None  # None heeds NO_COLOR
+        return Console(no_color=plain, highlight=False, markup=False, emoji=False)
 
 
 def ago(moment: datetime | None) -> str | None:

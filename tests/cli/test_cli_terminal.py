@@ -126,12 +126,12 @@ def test_progress_moves_on_a_terminal(environ: dict[str, str], served: Served) -
     held.add("step", key="fetch", name="Fetch", state="running")
     served.hold_runs = True
     with terminal(environ, "create", "python-service", "-p", "name=a", "-p", "owner=b") as screen:
-        screen.until("Work: running")
+        screen.until("Work")
         [run] = [one for id, one in served.runs.items() if id != held.id]
         run.add("log", message="half way", level="info")
         screen.until("half way")
         run.add("step", key="work", name="Work", state="succeeded")
-        screen.until("Work: succeeded")
+        screen.until("✔ .*Work")
         run.end(output={"remoteUrl": "https://git.example.com/a"})
         assert screen.end() == 0
     assert "\x1b[" in screen.seen and "https://git.example.com/a" in screen.seen
