@@ -105,9 +105,9 @@ class PlainLines:
 
     def hear(self, event: Event) -> None:
         """Say an event in a line; ones that mean nothing to people are left out."""
-        if not event.text:
-            return
         body = event.body
+        if not event.text or body.get("state") == "waiting":  # what for is said by an event
+            return
         step = str(body.get("key") or body.get("step") or "")
         if event.type == "step":
             self._names[step] = line(body.get("name") or step)
@@ -115,7 +115,7 @@ class PlainLines:
             self._say(f"  {line(event.text)}")
         elif event.type == "progress":
             self._progress(step, event)
-        elif event.type in ("wait", "decision"):
+        elif event.type == "wait":
             self._say(self._about(step, event))
             if (waiting := event.waiting) and (command := answer_to(waiting, self._id)):
                 self._say(f"  Answer it: {command}")

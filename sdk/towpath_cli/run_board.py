@@ -42,6 +42,7 @@ class StepState:
         self.begun: datetime | None = None
         self.ended: datetime | None = None
         self.tries = 0
+        self.error = ""
         self.waiting: Waiting | None = None
         self.since: datetime | None = None
         self.done: float | None = None
@@ -59,7 +60,7 @@ class StepState:
         if state == "running" and self.state != "waiting":
             if self.tries and not self.over:
                 return
-            self.begun, self.ended, self.done = at, None, None
+            self.begun, self.ended, self.done, self.error = at, None, None, ""
             self.tries += 1
             self._samples.clear()
         if state == "waiting":
@@ -110,7 +111,7 @@ class Board:
     """
 
     def __init__(self) -> None:
-        self.told = "queued"
+        self.told = ""
         self.steps: dict[str, StepState] = {}
         self.begun: datetime | None = None
         self.last: datetime | None = None
@@ -136,11 +137,12 @@ class Board:
 
     @property
     def state(self) -> str:
-        """The state of the run; while it goes on, its steps know better than what was told."""
-        states = {step.state for step in self.steps.values()}
-        if self.ended or not states & {"running", "waiting"}:
-            return self.told
-        return "running" if "running" in states else "waiting"
+        """The state of the run; before it was told, what the steps show."""
+        return self.told or ("running" if self.steps else "queued")
+
+    def depth(self, step: StepState) -> int:
+        """How many other steps a step is a part of."""
+        return sum(step.key.startswith(f"{key}/") for key in self.steps)
 
     @property
     def counts(self) -> str:
@@ -156,7 +158,7 @@ class Board:
 
     def _step_of(self, body: dict[str, Any]) -> StepState | None:
         """The step that an event is about; one that is not known yet is begun."""
-        key = body.get("key") or body.get("step")
+        key = body.get("key")
         if not isinstance(key, str):
             return None
         if key not in self.steps:
@@ -165,17 +167,29 @@ class Board:
 
     def _state(self, event: Event) -> None:
         self.told = str(event.body.get("state", self.told))
+        if self.ended:
+            left = "unknown" if self.told == "unknown" else "cancelled"
+            for step in self.steps.values():
+                if not step.over:
+                    step.enter("cancelled" if step.state == "waiting" else left, event.at)
 
     def _step(self, event: Event) -> None:
         if (step := self._step_of(event.body)) is not None:
             step.name = line(event.body.get("name") or step.name)
             step.enter(str(event.body.get("state", "")), event.at)
+            step.error = line(event.body.get("error") or "")
 
     def _wait(self, event: Event) -> None:
-        known = {**event.body, "name": None}  # that of a wait is the signal's, not the step's
-        waiting, step = event.waiting, self._step_of(known)
-        if step is not None and waiting is not None:
+        step, waiting = self._step_of(event.body), event.waiting
+        if step is None:
+            return
+        if waiting is not None:
             step.wait(waiting, event.at)
+            return
+        outcome = event.body.get("outcome")
+        step.enter("failed" if outcome in _REFUSED else "succeeded", event.at)
+        if outcome in _DECIDED:
+            self._said.append(Line(f"{step.name}: {event.text}", "decision"))
 
     def _progress(self, event: Event) -> None:
         step = self.steps.get(str(event.body.get("step")))
@@ -185,13 +199,10 @@ class Board:
     def _log(self, event: Event) -> None:
         self._said.append(Line(event.text, str(event.body.get("level", "info"))))
 
-    def _decision(self, event: Event) -> None:
-        step = self.steps.get(str(event.body.get("step")))
-        about = f"{step.name}: " if step is not None else ""
-        self._said.append(Line(f"{about}{event.text}", "decision"))
 
-
-_KNOWN = frozenset({"state", "step", "wait", "progress", "log", "decision"})
+_KNOWN = frozenset({"state", "step", "wait", "progress", "log"})
+_REFUSED = frozenset({"rejected", "timed-out"})
+_DECIDED = _REFUSED | {"approved"}
 
 
 def amount(value: float, unit: str) -> str:

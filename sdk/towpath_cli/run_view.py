@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from towpath_sdk import Event
+    from towpath_sdk import Event, Waiting
 
 __all__ = ("RunView", "summary", "watched")
 
@@ -119,31 +119,37 @@ class RunView:
         return [*lines, self._footer(width, now, final=final)]
 
     def _step(self, step: StepState, width: int, now: datetime, *, final: bool) -> list[Text]:
-        mark, style = self._mark(step.state, final=final)
-        name = f"{step.name} (attempt {step.tries})" if step.tries > 1 else step.name
-        if step.state == "skipped":
-            return [_row(mark, style, f"{name} (skipped)", "", width)]
-        begun = step.since if step.state == "waiting" else step.begun
-        took = spent(((step.ended or now) - begun).total_seconds()) if begun else ""
-        lines = [_row(mark, style, name, took, width)]
-        if step.state == "running" and step.done is not None and not final:
-            lines.append(_progress(step, width))
-        if step.state == "waiting":
-            lines += self._waiting(step)
-        return lines
-
-    def _waiting(self, step: StepState) -> list[Text]:
         from rich.text import Text
 
-        waiting = step.waiting
-        if waiting is None:
-            return []
-        until = left(waiting.until) if waiting.type != "time" else None
+        state = step.state
+        if state == "running" and self._board.state != "running":
+            state = "waiting"  # a part of it does, or the run waits for a worker
+        indent = "  " * self._board.depth(step)
+        mark, style = self._mark(state, final=final)
+        name = f"{step.name} (attempt {step.tries})" if step.tries > 1 else step.name
+        if state == "skipped":
+            return [_row(f"{indent}{mark}", style, f"{name} (skipped)", "", width)]
+        begun = step.since or step.begun
+        took = spent(((step.ended or now) - begun).total_seconds()) if begun else ""
+        lines = [_row(f"{indent}{mark}", style, name, took, width)]
+        if state == "running" and step.done is not None and not final:
+            lines.append(_progress(step, width, indent))
+        if step.error:
+            lines.append(Text(f"{indent}  {step.error}", style="red"))
+        if step.waiting is not None:
+            lines += self._waiting(step, step.waiting, indent)
+        return lines
+
+    def _waiting(self, step: StepState, waiting: Waiting, indent: str) -> list[Text]:
+        from rich.text import Text
+
+        ends = left(waiting.until) if waiting.type != "time" else None
         texts = [line(waiting.question or "")]
-        texts.append(f"waits for {line(waiting.text)}" + (f", ends {until}" if until else ""))
-        lines = [Text(f"  {text}", style="cyan") for text in texts if text]
+        texts.append(f"waits for {line(waiting.text)}" + (f", ends {ends}" if ends else ""))
+        shown = [text for text in texts if text and text != step.name]
+        lines = [Text(f"{indent}  {text}", style="cyan") for text in shown]
         if command := answer_to(waiting, self._id):
-            lines.append(Text(f"  {command}", style="bold"))
+            lines.append(Text(f"  {command}", style="bold"))  # not further in: it must fit
         return lines
 
     def _footer(self, width: int, now: datetime, *, final: bool) -> Text:
@@ -233,13 +239,13 @@ def _row(mark: str, style: str, name: str, took: str, width: int) -> Text:
     from rich.text import Text
 
     middle = Text(name)
-    room = width - 2 - (len(took) + 2 if took else 0)
+    room = width - len(mark) - 1 - (len(took) + 2 if took else 0)
     middle.truncate(max(1, room), overflow="ellipsis", pad=bool(took))
     end = Text(f"  {took}", style="dim") if took else Text()
     return Text.assemble((f"{mark} ", style), middle, end)
 
 
-def _progress(step: StepState, width: int) -> Text:
+def _progress(step: StepState, width: int, indent: str) -> Text:
     from rich.text import Text
 
     done, total = step.done or 0.0, step.total
@@ -250,11 +256,13 @@ def _progress(step: StepState, width: int) -> Text:
         text += f" · {amount(rate, step.unit)}/s"
         if total and total > done:
             text += f" · {spent((total - done) / rate)} left"
-    bar = min(_LONGEST_BAR, width - len(text) - 4)
+    bar = min(_LONGEST_BAR, width - len(text) - len(indent) - 4)
     if not total or bar < _SHORTEST_BAR:
-        return Text(f"  {text}", style="yellow")
+        return Text(f"{indent}  {text}", style="yellow")
     full = round(bar * min(1.0, max(0.0, done / total)))
-    return Text.assemble("  ", ("━" * full, "green"), ("─" * (bar - full), "dim"), f" {text}")
+    return Text.assemble(
+        f"{indent}  ", ("━" * full, "green"), ("─" * (bar - full), "dim"), f" {text}"
+    )
 
 
 def _told(said: Line) -> Text:

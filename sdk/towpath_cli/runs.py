@@ -144,8 +144,8 @@ def _print(session: Session, run: str, event: Event) -> None:
         session.out.event(event)
     elif event.type == "log":
         typer.echo(line(event.text))
-    elif event.type in ("step", "wait", "decision"):
-        about = "" if event.type == "step" else f"{line(event.body.get('step') or 'run')}: "
+    elif event.type in ("step", "wait") and event.body.get("state") != "waiting":
+        about = "" if event.type == "step" else f"{line(event.body.get('key') or 'run')}: "
         typer.echo(f"--- {about}{line(event.text)}")
         if (waiting := event.waiting) and (command := answer_to(waiting, run)):
             typer.echo(f"--- answer it: {command}")

@@ -44,18 +44,17 @@ def cancel(
         bool, typer.Option("--force", help="Stop it even in the middle of a step.")
     ] = False,
     grace: Annotated[
-        float | None, typer.Option(min=0, help="Seconds it gets to stop by itself, with --force.")
+        float | None, typer.Option(min=0, help="Only if it does not stop within these seconds.")
     ] = None,
     reason: Reason = None,
 ) -> None:
     """Ask a run to stop; it does so between two steps.
 
-    Forced, it stops in the middle of a step that does not heed. If that step changes the world the
-    run is then unknown: see towpath runs resolve.
+    Forced, it ends in the middle of a step, now or after the seconds of --grace. If that step
+    changes the world the run is then unknown: see towpath runs resolve.
     """
-    if grace is not None and not force:
-        raise Failed("--grace is how long --force waits.", next="Say --force too.", code=USAGE)
-    found = session.platform.runs.cancel(run, force=force, grace=grace, reason=reason)
+    now = force and grace is None
+    found = session.platform.runs.cancel(run, force=now, grace=grace, reason=reason)
     if session.out.wire(found):
         return
     by = f", by force {left(found.cancel_by)}" if found.cancel_by and not found.ended else ""
@@ -190,8 +189,8 @@ def approve(session: Session, run: RunId, step: StepKey = None, reason: Reason =
     asked = session.platform.runs.get(run).waiting
     done = session.platform.runs.approve(run, step=step, reason=reason)
     if not session.out.wire(done):
-        question = f": {asked.question}" if asked and asked.question else "."
-        session.out.say(f"Approved{question}")
+        questions = [one.question for one in asked if one.question and step in (None, one.step)]
+        session.out.say(f"Approved: {questions[0]}" if questions else "Approved.")
         session.out.say(f"The run goes on. Follow it: towpath runs logs -f {done.id}")
 
 

@@ -19,7 +19,7 @@ def answer_to(waiting: Waiting, run_id: str) -> str | None:
     if waiting.type == "approval":
         return f"towpath runs approve {run_id}"
     if waiting.type == "signal":
-        return f"towpath runs signal {run_id} {line(waiting.name or 'NAME')}"
+        return f"towpath runs signal {run_id} {line(waiting.event or 'NAME')}"
     return None
 
 
@@ -31,7 +31,7 @@ def after_failure(run: Run) -> str:
             f"{run.id} --happened --reason WHY   (or --not-happened)"
         )
     said = (run.error and run.error.next) or f"See what it did: towpath runs show {run.id}"
-    return f"{said} Take it up again: towpath runs retry {run.id}"
+    return f"{said} Take it up again: {_retry(run)}"
 
 
 def next_commands(run: Run, undos: int) -> list[tuple[str, str]]:
@@ -51,17 +51,28 @@ def next_commands(run: Run, undos: int) -> list[tuple[str, str]]:
             ("It did not", f"{resolve} --not-happened --reason WHY"),
         ]
     if run.state in _RETRIABLE:
-        found.append(("Take it up again", f"towpath runs retry {run.id}"))
+        found.append(("Take it up again", _retry(run)))
     if undos:
         found.append(("Take back what it did", f"towpath runs undo {run.id}"))
     return found
 
 
+def _retry(run: Run) -> str:
+    """The command that takes a run up again, with the secrets that were wiped when it ended."""
+    secrets = "".join(f" --secret {line(name)}" for name in run.secret_names)
+    return f"towpath runs retry {run.id}{secrets}"
+
+
 def _answers(run: Run) -> list[tuple[str, str]]:
-    if run.waiting is None:
-        return []
-    answer = answer_to(run.waiting, run.id)
-    if run.waiting.type == "approval" and answer:
-        reject = f"towpath runs reject {run.id} --reason WHY"
-        return [("Say yes", answer), ("Say no", reject)]
-    return [("Wake it", answer)] if answer else []
+    found: list[tuple[str, str]] = []
+    for waiting in run.waiting:
+        answer = answer_to(waiting, run.id)
+        if answer is None:
+            continue
+        if waiting.type == "signal":
+            found.append(("Wake it", answer))
+            continue
+        step = f" --step {line(waiting.step)}" if len(run.waiting) > 1 and waiting.step else ""
+        reject = f"towpath runs reject {run.id}{step} --reason WHY"
+        found += [("Say yes", f"{answer}{step}"), ("Say no", reject)]
+    return found

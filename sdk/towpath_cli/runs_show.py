@@ -10,11 +10,10 @@ import typer
 from towpath_cli.output import ago
 from towpath_cli.runs_next import next_commands
 from towpath_cli.session import Session
-from towpath_cli.text import line
 from towpath_cli.timing import between, left
 
 if TYPE_CHECKING:
-    from towpath_sdk import Platform, Run, RunError, Step, Undo
+    from towpath_sdk import Platform, Run, RunError, Step, Undo, Waiting
 
 __all__ = ("progress_of", "show_run", "show_undos", "state_of", "undos_of")
 
@@ -65,8 +64,8 @@ def undos_of(platform: Platform, run: Run) -> tuple[Undo, ...]:
 
 def state_of(run: Run) -> str:
     """The state of a run, with what it waits for."""
-    if run.state == "waiting" and run.waiting is not None:
-        return f"waiting: {run.waiting.type}"
+    if run.state == "waiting" and run.waiting:
+        return f"waiting: {run.waiting[0].type}"
     return "stopping" if run.cancel_requested and not run.ended else run.state
 
 
@@ -93,16 +92,13 @@ def _at_step(steps: Sequence[Step]) -> str | None:
 
 def _fields(run: Run) -> dict[str, object]:
     begun = ago(run.started_at)
-    waited = run.waiting
     return {
         "Run": run.id,
         "Title": run.title,
         "Kind": run.kind,
         "State": run.state,
-        "Waits for": waited and line(waited.text),
-        "Question": waited and waited.question,
-        "At step": waited and waited.step,
-        "Ends": left(waited.until) if waited and waited.type != "time" else None,
+        "Waits for": tuple(_wait(one) for one in run.waiting),
+        "Question": tuple(one.question for one in run.waiting if one.question),
         "Stops": (left(run.cancel_by) or "soon") if run.cancel_requested and not run.ended else "",
         "Held": run.held,
         "By": run.created_by,
@@ -114,11 +110,18 @@ def _fields(run: Run) -> dict[str, object]:
         "One by one": run.concurrency_key,
         "Deadline": None if run.ended else left(run.deadline),
         "Parent": run.parent,
+        "Takes back": run.undoes,
         "Schedule": run.schedule,
         "Secrets": ", ".join(run.secret_names),
         **_error(run.error),
         "Output": _output(run),
     }
+
+
+def _wait(waiting: Waiting) -> str:
+    ends = left(waiting.until) if waiting.type != "time" else None
+    step = f" at step {waiting.step}" if waiting.step else ""
+    return f"{waiting.text}{step}{f', given up {ends}' if ends else ''}"
 
 
 def _error(error: RunError | None) -> dict[str, object]:

@@ -100,27 +100,44 @@ def test_a_worker_that_takes_over_begins_no_step_anew() -> None:
 def test_a_board_knows_what_is_waited_for_and_since_when() -> None:
     tell, board = Teller(), Board()
     board.hear(tell("state", state="running"))
-    board.hear(tell("step", 1, key="ask", name="Ask ops", state="running"))
-    board.hear(tell("wait", 2, step="ask", type="approval", question="Go?", name="go-live"))
-    step = board.steps["ask"]
-    assert (step.state, step.name, board.state) == ("waiting", "Ask ops", "waiting")
+    board.hear(tell("step", 1, key="deploy", name="Deploy", state="running"))
+    board.hear(tell("step", 2, key="deploy/ask", name="Go?", state="waiting"))
+    body = {"key": "deploy/ask", "name": "Go?", "type": "approval"}
+    board.hear(tell("wait", 2, **body, question="Go?"))
+    board.hear(tell("state", 2, state="waiting"))
+    outer, step = board.steps.values()
+    assert (step.state, step.name, board.state) == ("waiting", "Go?", "waiting")
+    assert (board.depth(outer), board.depth(step)) == (0, 1)
     assert step.waiting and step.waiting.question == "Go?"
     assert step.since == BEGUN + timedelta(seconds=2)
-    board.hear(tell("step", 3, key="ask", name="Ask ops", state="waiting"))
-    assert step.since == BEGUN + timedelta(seconds=2)
-    board.hear(tell("decision", 5, step="ask", decision="approved", by="user:default/ann"))
-    assert [said.text for said in board.said()] == ["Ask ops: approved by user:default/ann"]
-    board.hear(tell("step", 6, key="ask", name="Ask ops", state="running"))
-    assert step.waiting is None and step.since is None and step.tries == 1
-    assert board.said() == [] and board.state == "running"
+    body = {"key": "deploy/ask", "type": "approval"}
+    board.hear(tell("wait", 5, **body, outcome="approved", by="user:default/ann"))
+    assert [said.text for said in board.said()] == ["Go?: approved by user:default/ann"]
+    assert step.waiting is None and step.state == "succeeded" and board.said() == []
+    board.hear(tell("step", 6, key="deploy/ask#2", name="Sure?", state="waiting"))
+    body = {"key": "deploy/ask#2", "type": "approval"}
+    board.hear(tell("wait", 6, **body, outcome="timed-out"))
+    assert board.steps["deploy/ask#2"].state == "failed"
 
 
 def test_a_wait_of_a_step_that_was_not_told_of() -> None:
     tell, board = Teller(), Board()
-    board.hear(tell("wait", 2, step="listen", type="signal", name="merged"))
-    assert board.steps["listen"].name == "listen" and board.state == "waiting"
+    board.hear(tell("wait", 2, key="listen", type="signal", event="merged"))
+    assert board.steps["listen"].state == "waiting" and board.steps["listen"].begun
     board.hear(tell("wait", 2, type="signal"))  # of no step: nothing to show it at
     assert list(board.steps) == ["listen"]
+    board.hear(tell("wait", 3, key="listen", type="signal", outcome="came"))
+    assert board.steps["listen"].state == "succeeded" and board.said() == []
+
+
+@pytest.mark.parametrize(("state", "left"), [("cancelled", "cancelled"), ("unknown", "unknown")])
+def test_the_end_of_a_run_ends_its_open_steps(state: str, left: str) -> None:
+    tell, board = Teller(), Board()
+    board.hear(tell("step", key="a", name="A", state="running"))
+    board.hear(tell("step", key="b", name="B", state="waiting"))
+    board.hear(tell("state", 3, state=state))
+    assert [step.state for step in board.steps.values()] == [left, "cancelled"]
+    assert summary(board).endswith("after 3.0s: " + board.counts)
 
 
 def test_a_rate_is_that_of_the_last_half_minute() -> None:
@@ -215,7 +232,7 @@ def test_a_wait_shows_the_question_and_the_command_in_60_columns() -> None:
     shown.hear(tell("step", key="ask", name="Ask", state="running"))
     until = (datetime.now(UTC) + timedelta(hours=2, seconds=30)).isoformat()
     body = {"question": "Deploy to production?", "approvers": ["group:default/ops"]}
-    shown.hear(tell("wait", step="ask", type="approval", until=until, **body))
+    shown.hear(tell("wait", key="ask", type="approval", until=until, **body))
     shown.tick()
     assert terminal.screen.lines[1:4] == [
         "  Deploy to production?",
@@ -229,7 +246,8 @@ def test_only_what_has_changed_is_written_and_all_of_it_at_once() -> None:
     shown, terminal = view()
     shown.hear(tell("step", key="a", name="Fetch", state="succeeded"))
     shown.hear(tell("step", key="ask", name="Ask", state="running"))
-    shown.hear(tell("wait", step="ask", type="signal", name="merged"))
+    shown.hear(tell("wait", key="ask", type="signal", event="merged"))
+    shown.hear(tell("state", state="waiting"))
     shown.tick()
     assert len(terminal.writes) == 1
     terminal.writes.clear()
@@ -257,8 +275,9 @@ def test_a_run_of_many_steps_fits_a_small_terminal() -> None:
 def test_colours_can_be_left_out_and_characters_too() -> None:
     tell = Teller()
     shown, terminal = view(no_color=True)
-    shown.hear(tell("step", key="a", name="A", state="failed"))
+    shown.hear(tell("step", key="a", name="A", state="failed", error="It is full."))
     shown.tick()
+    assert terminal.screen.lines[1] == "  It is full."
     assert re.findall(r"\x1b\[[0-9;]*3[0-9]m", "".join(terminal.writes)) == []
     terminal = Terminal(80, 24)
     ascii_only = Sized(file=terminal, force_terminal=True)
@@ -278,14 +297,14 @@ def test_what_others_say_cannot_steer_the_terminal() -> None:
     shown.hear(tell("step", key=evil, name=evil, state="running"))
     shown.hear(tell("log", message=evil, level="info"))
     shown.hear(tell("progress", step=evil, done=1, total=2, unit=evil))
-    shown.hear(tell("wait", step="w", type="approval", question=evil, approvers=[evil]))
-    shown.hear(tell("wait", step="x", type="signal", name=evil))
+    shown.hear(tell("wait", key="w", type="approval", question=evil, approvers=[evil]))
+    shown.hear(tell("wait", key="x", type="signal", event=evil))
     shown.tick()  # the screen refuses what is not a colour, an erasing or a move by lines
     shown.close()
     assert "[2J" not in "".join(terminal.screen.lines)
 
 
-KEYS = st.sampled_from(["fetch", "copy all the rows of the database", "ask"])
+KEYS = st.sampled_from(["fetch", "copy all the rows of the database", "fetch/ask"])
 STEPS = st.tuples(KEYS, st.sampled_from(["running", "succeeded", "failed", "skipped"]))
 DONE = st.tuples(KEYS, st.integers(0, 2000))
 SIZES = st.tuples(st.integers(30, 120), st.integers(12, 40))
@@ -316,7 +335,7 @@ def test_whatever_happens_nothing_is_left_over_and_nothing_said_is_lost(
         elif what == "progress":
             shown.hear(tell("progress", second, step=how[0], done=how[1], total=1000))
         elif what == "wait":
-            shown.hear(tell("wait", second, step=how, type="approval", question="Go on?"))
+            shown.hear(tell("wait", second, key=how, type="approval", question="Go on?"))
         elif what == "log":
             said.append(f"  <{len(said)}>{'x' * how}")
             shown.hear(tell("log", second, message=said[-1], level="info"))
@@ -330,6 +349,6 @@ def test_whatever_happens_nothing_is_left_over_and_nothing_said_is_lost(
     assert lines[: len(said)] == said
     assert re.match("✔ succeeded after", lines[-1])
     names = [one.split("  ")[0] for one in lines[len(said) :]]
-    assert len([one for one in names if "fetch" in one]) <= 1
+    assert len([one for one in names if one.endswith("fetch")]) <= 1
     assert len([one for one in names if "Go on?" in one]) <= 3
     assert len([one for one in names if one.startswith("✔ succeeded")]) == 1

@@ -77,7 +77,7 @@ def runs_of_the_page(served: Served) -> dict[str, str]:
     runs["FAILED_RUN"].shape["input"] = {"port": 9000}
     runs["ASKING_RUN"].wait("work", "approval", question="Deploy?")
     runs["OTHER_ASKING_RUN"].wait("work", "approval", question="Deploy?")
-    runs["LISTENING_RUN"].wait("work", "signal", name="merged")
+    runs["LISTENING_RUN"].wait("work", "signal", event="merged")
     done = served.finished("scaffold", "done", {})
     done.undos = [{"seq": 1, "step": "work", "name": "delete it", "owner": "git"}]
     return {**{name: run.id for name, run in runs.items()}, "RUN": done.id}
