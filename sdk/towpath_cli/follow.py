@@ -84,7 +84,7 @@ def _console(session: Session, stream: TextIO) -> Console | None:
         return None
     from rich.console import Console
 
-    plain = True if session.out.color is False else None
+    plain = session.out.color is False
     console = Console(file=stream, no_color=plain, highlight=False, markup=False, emoji=False)
     return None if console.is_dumb_terminal or console.legacy_windows else console
 

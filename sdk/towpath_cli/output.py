@@ -105,8 +105,7 @@ class Output:
         """Where tables go."""
         from rich.console import Console
 
-        plain = True if self.color is False else None  # None heeds NO_COLOR
-        return Console(no_color=plain, highlight=False, markup=False, emoji=False)
+        return Console(no_color=self.color is False, highlight=False, markup=False, emoji=False)
 
 
 def ago(moment: datetime | None) -> str | None:
