@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import TYPE_CHECKING, TextIO
 
 from towpath_cli.run_board import Board, Line, StepState, amount
@@ -39,6 +40,9 @@ _MARKS = {
 }
 _PLAIN = str.maketrans({"✔": "+", "✗": "x", "■": "#", "◷": "~", "━": "=", "─": "-", "·": "|"})
 _LEVELS = {"warning": "yellow", "error": "red", "debug": "dim", "decision": "cyan"}
+_TIME = 12
+"""Columns that a line's mark and time take, at most."""
+_LONGEST_QUESTION = 4
 _LONGEST_BAR = 30
 _SHORTEST_BAR = 8
 _WIDEST = 100
@@ -137,17 +141,20 @@ class RunView:
         if step.error:
             lines.append(Text(f"{indent}  {step.error}", style="red"))
         if step.waiting is not None:
-            lines += self._waiting(step, step.waiting, indent)
+            told = name if len(name) <= width - len(indent) - _TIME else ""
+            lines += self._waiting(step.waiting, told, width, indent)
         return lines
 
-    def _waiting(self, step: StepState, waiting: Waiting, indent: str) -> list[Text]:
+    def _waiting(self, waiting: Waiting, told: str, width: int, indent: str) -> list[Text]:
+        """What is waited for, and how it is answered; not again what was told whole already."""
         from rich.text import Text
 
         ends = left(waiting.until) if waiting.type != "time" else None
-        texts = [line(waiting.question or "")]
+        question = line(waiting.question or "")
+        texts = wrap(question, width - len(indent) - 2) if question != told else []
+        texts = texts[:_LONGEST_QUESTION]
         texts.append(f"waits for {line(waiting.text)}" + (f", ends {ends}" if ends else ""))
-        shown = [text for text in texts if text and text != step.name]
-        lines = [Text(f"{indent}  {text}", style="cyan") for text in shown]
+        lines = [Text(f"{indent}  {text}", style="cyan") for text in texts]
         if command := answer_to(waiting, self._id):
             lines.append(Text(f"  {command}", style="bold"))  # not further in: it must fit
         return lines

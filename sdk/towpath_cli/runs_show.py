@@ -28,9 +28,10 @@ def show_run(session: Session, run: Run, *, steps: bool = True, undos: Sequence[
     session.out.record(_fields(run))
     if run.steps and steps:
         typer.echo()
+        keys = [one.key for one in run.steps]
         rows = [
             (
-                one.name or one.key,
+                "- " * sum(one.key.startswith(f"{key}/") for key in keys) + (one.name or one.key),
                 one.state,
                 str(one.attempts),
                 between(one.started_at, one.finished_at),
