@@ -6,6 +6,7 @@ from contract_routes import on
 from contract_state import Answer, HeldRun, Json, Platform, Refusal, Request, listed, now
 
 RUN = "/api/v1/runs/{id}"
+LEVELS = ("debug", "info", "warning", "error")
 KIND: Json = {
     "name": "move-database",
     "title": "Move a database",
@@ -96,7 +97,9 @@ def _(platform: Platform, request: Request) -> Answer:
 def _(platform: Platform, request: Request) -> Answer:
     after = int(request.param("after", "0") or 0)
     events = [one for one in found(platform, request).events if one["seq"] > after]
-    lines = [f"{one['body']['message']}\n" for one in events if one["type"] == "log"]
+    least = LEVELS.index(request.param("level", "info"))
+    said = [one["body"] for one in events if one["type"] == "log"]
+    lines = [f"{one['message']}\n" for one in said if LEVELS.index(one["level"]) >= least]
     if request.headers["accept"] != "text/plain":
         raise Refusal(406, "not-acceptable", "The log is text.")
     return Answer(200, "".join(lines).encode(), "text/plain; charset=utf-8")

@@ -111,12 +111,13 @@ def test_steps_and_the_log(platform: Platform, served: Served) -> None:
     run.step("fetch", "running")
     run.add("log", message="one", level="info")
     run.step("fetch", "succeeded", effect="pure")
-    run.add("log", message="two \u2028", level="info")
+    run.add("log", message="two \u2028", level="warning")
     [step] = platform.runs.steps(run.id)
     assert (step.key, step.state, step.attempts, step.effect) == ("fetch", "succeeded", 1, "pure")
     assert step.started_at and step.finished_at
     assert platform.runs.log(run.id) == "one\ntwo \u2028\n"
     assert platform.runs.log(run.id, after=2) == "two \u2028\n"
+    assert platform.runs.log(run.id, level="warning") == "two \u2028\n"
     for ask in (platform.runs.steps, platform.runs.log, platform.runs.undo_plan):
         with pytest.raises(NotFound):
             ask("none")
