@@ -24,6 +24,10 @@ Values = Annotated[
 ValuesFile = Annotated[
     str | None, typer.Option("--values", metavar="FILE", help="Values in YAML or JSON; - is stdin.")
 ]
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option("--secret", metavar="NAME[=VALUE]", help="A secret; NAME alone reads $NAME."),
+]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end.")]
 Key = Annotated[
     str | None,
@@ -48,10 +52,7 @@ def create(
     template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Name or reference.")],
     param: Values = None,
     values: ValuesFile = None,
-    secret: Annotated[
-        list[str] | None,
-        typer.Option("--secret", metavar="NAME[=VALUE]", help="A secret; NAME alone reads $NAME."),
-    ] = None,
+    secret: Secrets = None,
     wait: Wait = True,
     idempotency_key: Key = None,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from towpath_cli.asking import confirmed, secrets_from
+from towpath_cli.create import Secrets, Wait
 from towpath_cli.failure import REFUSED, USAGE, Failed
 from towpath_cli.follow import follow
 from towpath_cli.runs import RunId, app
@@ -23,7 +24,6 @@ __all__ = ("approve", "cancel", "reject", "resolve", "retry", "signal", "to_the_
 Reason = Annotated[str | None, typer.Option(help="Why, for the record.")]
 WhyNot = Annotated[str, typer.Option(help="Why, for who asked and for the record.")]
 StepKey = Annotated[str | None, typer.Option(help="Key of the step, where more than one asks.")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", "-p", metavar="NAME=VALUE", help="One value.")
 ]
@@ -78,10 +78,7 @@ def retry(
         str | None,
         typer.Option("--from-file", metavar="FILE", help="The whole input, YAML or JSON; - stdin."),
     ] = None,
-    secret: Annotated[
-        list[str] | None,
-        typer.Option("--secret", metavar="NAME[=VALUE]", help="A secret; NAME alone reads $NAME."),
-    ] = None,
+    secret: Secrets = None,
     reason: Reason = None,
     wait: Wait = True,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from towpath_cli.asking import gather, secrets_from
-from towpath_cli.create import Key, Values, ValuesFile, Wait, show_fields
+from towpath_cli.create import Key, Secrets, Values, ValuesFile, Wait, show_fields
 from towpath_cli.failure import NOT_FOUND, Failed
 from towpath_cli.runs import app
 from towpath_cli.runs_control import to_the_end
@@ -56,10 +56,7 @@ def start(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="One of towpath runs kinds.")],
     param: Values = None,
     values: ValuesFile = None,
-    secret: Annotated[
-        list[str] | None,
-        typer.Option("--secret", metavar="NAME[=VALUE]", help="A secret; NAME alone reads $NAME."),
-    ] = None,
+    secret: Secrets = None,
     title: Annotated[str | None, typer.Option(help="What it is, for people.")] = None,
     key: Annotated[
         str | None, typer.Option("--key", help="Of runs that share one, one is done at a time.")
