@@ -74,8 +74,7 @@ def living(session: Session, run_id: str, stream: TextIO) -> Iterator[Hear | Non
         return
     from towpath_cli.run_view import watched
 
-    title = session.platform.runs.get(run_id).title
-    with watched(title, run_id, stream, console) as view:
+    with watched(session.platform.runs.get(run_id), stream, console) as view:
         yield view.hear
 
 

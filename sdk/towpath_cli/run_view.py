@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING, TextIO
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from towpath_sdk import Event, Waiting
+    from towpath_sdk import Event, Run, Waiting
 
 __all__ = ("RunView", "summary", "watched")
 
@@ -38,7 +38,9 @@ _MARKS = {
     "waiting": ("◷", "cyan"),
     "queued": ("◷", "dim"),
 }
-_PLAIN = str.maketrans({"✔": "+", "✗": "x", "■": "#", "◷": "~", "━": "=", "─": "-", "·": "|"})
+_PLAIN = str.maketrans(
+    {"✔": "+", "✗": "x", "■": "#", "◷": "~", "━": "=", "─": "-", "·": "|", "…": "~"}
+)
 _LEVELS = {"warning": "yellow", "error": "red", "debug": "dim", "decision": "cyan"}
 _TIME = 12
 """Columns that a line's mark and time take, at most."""
@@ -54,15 +56,15 @@ class RunView:
     """Shows a run on a terminal until it is closed.
 
     Args:
-        title: what the run is, for people.
-        run_id: named in the commands that answer what it asks.
+        run: as it is now.
         stream: the terminal.
         console: how rich sees it: its colours and its characters.
     """
 
-    def __init__(self, title: str, run_id: str, stream: TextIO, console: Console) -> None:
-        self._title = line(title)
-        self._id = run_id
+    def __init__(self, run: Run, stream: TextIO, console: Console) -> None:
+        self._title = line(run.title)
+        self._id = run.id
+        self._held = line(run.held or "waits for a worker")
         self._stream = stream
         self._console = console
         self._board = Board()
@@ -90,13 +92,13 @@ class RunView:
 
     def _paint(self, *, final: bool) -> None:
         width, height = self._size()
-        above = [self._ansi(_told(said), fold=True) for said in self._board.said()]
+        above = [self._ansi(_told(said)) for said in self._board.said()]
         room = None if final else max(_SMALLEST, height - 2)
         most = min(width - 1, _WIDEST)
         frame = fitted(self._lines(most, final=final), room)
         for text in frame:
             text.truncate(most, overflow="ellipsis")
-        painted = [self._ansi(text, fold=False) for text in frame]
+        painted = [self._ansi(text) for text in frame]
         self._write(self._changes(above, painted, width))
         self._painted, self._width = painted, width
         self._cells = [text.cell_len for text in frame]
@@ -104,7 +106,8 @@ class RunView:
     def _changes(self, above: Sequence[str], lines: Sequence[str], width: int) -> str:
         """What to write so that the terminal shows the lines, and what was said above them."""
         if above or len(lines) != len(self._painted) or width != self._width:
-            # A terminal that has become narrower has folded the lines that it showed.
+            # A terminal that has become narrower has folded the lines that it showed; what was
+            # pushed out of its top by that cannot be written over.
             rows = sum(max(1, -(-cells // width)) for cells in self._cells)
             up = f"\x1b[{rows}F" if rows else ""
             return up + "".join(f"{text}\x1b[K\n" for text in (*above, *lines)) + "\x1b[J"
@@ -163,7 +166,7 @@ class RunView:
         if final and self._board.ended:
             return _row(*self._mark(self._board.state, final=True), summary(self._board), "", width)
         mark, style = self._mark(self._board.state, final=final)
-        state = "waits for a worker" if self._board.state == "queued" else self._board.state
+        state = self._held if self._board.state == "queued" else self._board.state
         begun = self._board.begun
         took = spent((now - begun).total_seconds()) if begun else ""
         name = f"{self._title} · {state}" if self._title else state
@@ -181,9 +184,9 @@ class RunView:
     def _unicode(self) -> bool:
         return self._console.encoding.startswith("utf")
 
-    def _ansi(self, text: Text, *, fold: bool) -> str:
+    def _ansi(self, text: Text) -> str:
         with self._console.capture() as written:
-            self._console.print(text, end="", soft_wrap=True, no_wrap=not fold, crop=False)
+            self._console.print(text, end="", soft_wrap=True)
         return written.get() if self._unicode else written.get().translate(_PLAIN)
 
     def _size(self) -> tuple[int, int]:
@@ -201,9 +204,9 @@ class RunView:
 
 
 @contextmanager
-def watched(title: str, run_id: str, stream: TextIO, console: Console) -> Iterator[RunView]:
+def watched(run: Run, stream: TextIO, console: Console) -> Iterator[RunView]:
     """Show a run while the block lasts, ten times a second where something moves."""
-    view = RunView(title, run_id, stream, console)
+    view = RunView(run, stream, console)
     over = threading.Event()
 
     def keep_up() -> None:
@@ -220,7 +223,8 @@ def watched(title: str, run_id: str, stream: TextIO, console: Console) -> Iterat
     finally:
         over.set()
         moving.join()
-        view.close()
+        with suppress(OSError):
+            view.close()
 
 
 def summary(board: Board) -> str:

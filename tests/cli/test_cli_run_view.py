@@ -16,10 +16,11 @@ from screen import Screen
 from towpath_cli.run_board import Board, amount
 from towpath_cli.run_view import RunView, summary
 from towpath_cli.timing import left, moment, seconds_of, spent
-from towpath_sdk import Event
+from towpath_sdk import Event, Run
 
 BEGUN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 ID = "0192f0c1-1d4e-7c11-9b1e-0c8d7f4a2b10"
+RUN = Run(ID, "move", "Move orders", "queued", 0, "user:default/ann", BEGUN, held="orders is busy")
 
 
 class Teller:
@@ -63,7 +64,7 @@ class Sized(Console):
 def view(width: int = 80, height: int = 24, **how: Any) -> tuple[RunView, Terminal]:
     terminal = Terminal(width, height)
     console = Sized(file=terminal, force_terminal=True, highlight=False, **how)
-    return RunView("Move orders", ID, terminal, console), terminal
+    return RunView(RUN, terminal, console), terminal
 
 
 # ---- what is known ------------------------------------------------------------------------------
@@ -225,6 +226,23 @@ def test_what_is_said_scrolls_by_and_steps_stand_below() -> None:
     ]
 
 
+def test_a_run_that_may_not_begin_says_why() -> None:
+    shown, terminal = view()
+    shown.hear(Teller()("state", state="queued"))
+    shown.tick()
+    assert terminal.screen.lines[0].startswith("◷ Move orders · orders is busy  ")
+
+
+def test_a_long_question_is_shown_whole() -> None:
+    tell = Teller()
+    shown, terminal = view(60)
+    question = "Switch the database orders over to the server db-7 of the second site now?"
+    shown.hear(tell("step", key="ask", name=question, state="waiting"))
+    shown.hear(tell("wait", key="ask", name=question, type="approval", question=question))
+    shown.tick()
+    assert " ".join(one.strip() for one in terminal.screen.lines[1:3]) == question
+
+
 def test_a_wait_shows_the_question_and_the_command_in_60_columns() -> None:
     tell = Teller()
     shown, terminal = view(60)
@@ -282,10 +300,10 @@ def test_colours_can_be_left_out_and_characters_too() -> None:
     terminal = Terminal(80, 24)
     ascii_only = Sized(file=terminal, force_terminal=True)
     ascii_only.__class__ = type("Ascii", (Sized,), {"encoding": "ascii"})
-    shown = RunView("t", ID, terminal, ascii_only)
+    shown = RunView(RUN, terminal, ascii_only)
     shown.hear(tell("step", key="b", name="B", state="running"))
     shown.hear(tell("progress", step="b", done=1, total=2))
-    shown.hear(tell("step", key="c", name="C", state="succeeded"))
+    shown.hear(tell("step", key="c", name="C" * 200, state="succeeded"))
     shown.tick()
     assert "".join(terminal.writes).isascii()
 
@@ -307,7 +325,7 @@ def test_what_others_say_cannot_steer_the_terminal() -> None:
 KEYS = st.sampled_from(["fetch", "copy all the rows of the database", "fetch/ask"])
 STEPS = st.tuples(KEYS, st.sampled_from(["running", "succeeded", "failed", "skipped"]))
 DONE = st.tuples(KEYS, st.integers(0, 2000))
-SIZES = st.tuples(st.integers(30, 120), st.integers(12, 40))
+SIZES = st.tuples(st.integers(30, 120), st.integers(30, 60))  # all of it fits, however folded
 ACTS = st.lists(
     st.one_of(
         st.tuples(st.just("step"), STEPS),
