@@ -25,6 +25,7 @@ app = group("See, follow and steer runs: work that takes time.")
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
 _STATES = "queued, running, waiting, succeeded, failed, cancelled or unknown; repeat it for or."
+_WIDE = 110
 _EXAMPLE = "0192f0c1-1d4e-7c11-9b1e-0c8d7f4a2b10"
 
 
@@ -78,7 +79,7 @@ def ls(
     found = list(islice(walk, limit))
     if session.out.wire(found):
         return
-    progress = progress_of(platform, found)
+    progress = progress_of(platform, found, brief=session.out.console.width < _WIDE)
     rows = [
         (one.id, state_of(one), one.title or one.kind, progress[one.id], ago(one.created_at))
         for one in found

@@ -70,25 +70,34 @@ def state_of(run: Run) -> str:
     return "stopping" if run.cancel_requested and not run.ended else run.state
 
 
-def progress_of(platform: Platform, runs: Sequence[Run]) -> dict[str, str | None]:
-    """How far each run is, by id: the step it is at, or how long it took."""
+def progress_of(platform: Platform, runs: Sequence[Run], *, brief: bool) -> dict[str, str | None]:
+    """How far each run is, by id: the step it is at, how long it took, or why it may not begin.
+
+    Args:
+        platform: is asked for the steps of the first open ones.
+        runs: without their steps.
+        brief: in a word or two, for narrow terminals.
+    """
     told: dict[str, str | None] = {}
     looked = 0
     for run in runs:
         if run.state in _OPEN and looked < _LOOKED_AT:
             looked += 1
-            told[run.id] = _at_step(platform.runs.get(run.id).steps)
+            told[run.id] = _at_step(platform.runs.get(run.id).steps, brief=brief)
         elif run.ended:
             took = between(run.started_at or run.created_at, run.finished_at)
             told[run.id] = took and f"in {took}"
         else:
-            told[run.id] = run.held
+            told[run.id] = "held" if run.held and brief else run.held
     return told
 
 
-def _at_step(steps: Sequence[Step]) -> str | None:
+def _at_step(steps: Sequence[Step], *, brief: bool) -> str | None:
     current = [one for one in steps if one.state in _OPEN] or steps[-1:]
-    return f"{current[0].seq}: {current[0].name or current[0].key}" if current else None
+    if not current:
+        return None
+    at = current[-1]  # the innermost, where one is a part of another
+    return f"step {at.seq}" if brief else f"step {at.seq}: {at.name or at.key}"
 
 
 def _fields(run: Run) -> dict[str, object]:

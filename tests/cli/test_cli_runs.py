@@ -42,7 +42,9 @@ def unknown(served: Served) -> HeldRun:
 # ---- seeing -------------------------------------------------------------------------------------
 
 
-def test_runs_are_listed_with_what_they_wait_for_and_where_they_are(run, served: Served) -> None:
+def test_runs_are_listed_with_what_they_wait_for_and_where_they_are(
+    run, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held, queued = asking(served), served.run("move", "Move")
     queued.shape |= {"state": "queued", "held": "another run of orders goes on"}
     stopping = served.run("move", "Stop")
@@ -52,11 +54,14 @@ def test_runs_are_listed_with_what_they_wait_for_and_where_they_are(run, served:
     words = " ".join(said.split())
     assert said.split()[:5] == ["ID", "STATE", "TITLE", "PROGRESS", "AGE"]
     assert all(one.id in said for one in (held, queued, stopping, ended))
-    assert "waiting:" in words and "approval" in words and "1: Ask" in words
-    assert "another run" in words and "stopping" in words
+    assert "waiting:" in words and "approval" in words and "step 1" in words
+    assert "held" in words and "stopping" in words
     assert said.index(ended.id) < said.index(held.id)  # newest first
     looked = served.calls("GET", f"/api/v1/runs/{ended.id}")
     assert looked == []  # only open ones are looked at one by one
+    monkeypatch.setenv("COLUMNS", "160")
+    wide = run("runs", "ls", width=160).stdout
+    assert "step 1: Ask" in wide and "another run of orders goes on" in wide
 
 
 def test_a_list_is_narrowed_by_everything(run, served: Served) -> None:
