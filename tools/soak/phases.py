@@ -1,0 +1,278 @@
+"""What is broken, phase by phase. Each is given a stage on which work goes on, and breaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import psycopg
+from postgres import SmallDisk
+from programs import Program
+from stage import Stage
+from takeovers import Strike, holders
+from tcp_proxy import MODES
+from workload import BLIND, MIX, Workload
+
+__all__ = ("PHASES", "Phase", "Scene", "Size")
+
+TAKEOVER_SECONDS = 15.0
+"""What is promised: so long after its worker is gone, a run is under way again."""
+PAUSE_MOST = 40.0
+
+
+class Size(NamedTuple):
+    """How much of everything a phase has."""
+
+    faults: int
+    runs: int
+    parallel: int = 16
+
+
+class Scene(msgspec.Struct):
+    """What a phase works with, and what it finds.
+
+    Attributes:
+        stage: the platform.
+        work: what goes on meanwhile.
+        chance: decides what is broken when.
+        size: how often.
+        disk: holds the events, where the phase wants one that can be filled.
+        strikes: workers that were taken out.
+        faults: how many faults there were.
+        found: what was not as it must be, besides what the checker finds.
+        notes: what is good to know of it.
+    """
+
+    stage: Stage
+    work: Workload
+    chance: random.Random
+    size: Size
+    disk: SmallDisk | None = None
+    strikes: list[Strike] = []
+    faults: int = 0
+    found: list[str] = []
+    notes: list[str] = []
+
+    def strike(self, worker: str) -> None:
+        """Count a fault that takes a worker out."""
+        self.strikes.append(Strike(worker, time.monotonic()))
+        self.faults += 1
+
+    async def pause(self, least: float, most: float) -> None:
+        """Wait for a while."""
+        await asyncio.sleep(self.chance.uniform(least, most))
+
+
+class Phase(NamedTuple):
+    """One kind of fault.
+
+    Attributes:
+        title: for people.
+        strike: breaks things; returns when it has done so often enough and all is whole again.
+        full, quick: how much of it.
+        workers: how many there are.
+        mix: kinds of run.
+        proxied: whether proxies stand before the database.
+        cables: whether it needs a network whose cables can be pulled.
+        clocks: whether workers' clocks are moved.
+        small_disk: whether events are kept on a disk that can be filled.
+        dies: whether the provider may kill its caller.
+    """
+
+    title: str
+    strike: Callable[[Scene], Awaitable[None]]
+    full: Size
+    quick: Size
+    workers: int = 3
+    mix: Sequence[str] = MIX
+    proxied: bool = False
+    cables: bool = False
+    clocks: bool = False
+    small_disk: bool = False
+    dies: bool = True
+
+
+async def kill(scene: Scene) -> None:
+    """kill -9 of workers at random moments."""
+    while scene.faults < scene.size.faults:
+        await scene.pause(0.1, 1.5)
+        living = [one for one in scene.stage.workers if one.alive]
+        if living:
+            scene.strike(scene.chance.choice(living).kill())
+
+
+async def stop_gently(scene: Scene) -> None:
+    """SIGTERM of workers: they hand back what they have, and end well."""
+    while scene.faults < scene.size.faults:
+        await scene.pause(0.5, 2.0)
+        living = [one for one in scene.stage.workers if one.alive]
+        if living:
+            scene.chance.choice(living).terminate()
+            scene.faults += 1
+    await _until(lambda: all(one.alive for one in scene.stage.workers), 60)
+    for one in scene.stage.workers:
+        scene.found += [f"{one.name} ended with status {s}" for s in one.deaths if s not in (0, -9)]
+
+
+async def zombies(scene: Scene) -> None:
+    """SIGSTOP for longer than a takeover takes, then SIGCONT."""
+    while scene.faults < scene.size.faults:
+        await scene.pause(0.5, 2.0)
+        one = scene.chance.choice(scene.stage.workers)
+        if not one.alive:
+            continue
+        worker = one.pause()
+        scene.strike(worker)
+        await _taken_over(scene, one, worker)
+        one.resume()
+    # What they would write they write now.
+    await asyncio.sleep(2.0)
+
+
+async def _taken_over(scene: Scene, program: Program, worker: str) -> None:
+    """Wait until all runs of a paused worker go on at others; it stays paused meanwhile."""
+    began = time.monotonic()
+    await asyncio.sleep(0.3)  # what it wrote last is shown a moment later
+    held = holders(scene.work.history.seen, worker)
+    while held:
+        waited = time.monotonic() - began
+        if waited > PAUSE_MOST:
+            scene.found.append(f"{len(held)} runs of {worker} were not taken over: {held[:3]}")
+            return
+        await asyncio.sleep(0.1)
+        held = [run for run in held if run in holders(scene.work.history.seen, worker)]
+        if not held and waited > TAKEOVER_SECONDS:
+            scene.found.append(f"runs of {worker} were taken over after {waited:.1f} s")
+
+
+async def database(scene: Scene) -> None:
+    """Restarts of PostgreSQL: fast and immediate, in mid-run and in mid-claim."""
+    postgres = scene.stage.postgres
+    while scene.faults < scene.size.faults:
+        await scene.pause(1.0, 4.0)
+        immediate, claim = scene.chance.random() < 0.6, scene.chance.random() < 0.5
+        down = scene.chance.choice((0.0, 0.0, 0.5, 3.0))
+        if claim:
+            await asyncio.to_thread(
+                _hold_claims, postgres.inside(), immediate, postgres.restart, down
+            )
+        else:
+            await asyncio.to_thread(postgres.restart, immediate=immediate, down=down)
+        scene.faults += 1
+        scene.notes.append(("immediate" if immediate else "fast") + (", in a claim" * claim))
+
+
+def _hold_claims(url: str, immediate: bool, restart: Callable[..., None], down: float) -> None:
+    """Let workers begin to claim jobs and come no further, and restart the server then."""
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE procrastinate_jobs IN ACCESS EXCLUSIVE MODE")
+        time.sleep(1.2)
+        restart(immediate=immediate, down=down)
+
+
+async def proxies(scene: Scene) -> None:
+    """The connections to PostgreSQL: slow, reset, half closed, silent."""
+    names = list(scene.stage.proxies)
+    turns = [mode for _ in range(scene.size.faults) for mode in MODES][: scene.size.faults]
+    for mode in turns:
+        await scene.pause(0.5, 1.5)
+        hit = scene.chance.sample(names, scene.chance.randint(1, len(names)))
+        for name in hit:
+            scene.stage.proxies[name].set(mode)
+        # Long enough, now and then, for the others to think that its workers are dead.
+        await scene.pause(*((12.0, 18.0) if mode == "hole" else (0.5, 3.0)))
+        for name in hit:
+            scene.stage.proxies[name].set("pass")
+        scene.faults += 1
+        scene.notes.append(f"{mode} x{len(hit)}")
+
+
+async def cables(scene: Scene) -> None:
+    """Cables of workers and gateways pulled out of the network for a while."""
+    places = [one.name for one in (*scene.stage.workers, *scene.stage.gateways)]
+    while scene.faults < scene.size.faults:
+        await scene.pause(1.0, 3.0)
+        name = places[scene.faults % len(places)]
+        scene.stage.network.pull(name)
+        scene.faults += 1
+        try:
+            await scene.pause(8.0, 20.0)
+        finally:
+            scene.stage.network.plug(name)
+
+
+async def clocks(scene: Scene) -> None:
+    """Workers' clocks a day ahead, a day behind, and jumping between them."""
+    jumping = scene.stage.folder / "clock-2"
+    while scene.faults < scene.size.faults:
+        await scene.pause(2.0, 4.0)
+        _say_time(jumping, ("+86400", "-86400", "+0", "+3600")[scene.faults % 4])
+        scene.faults += 1
+
+
+def _say_time(file: Path, offset: str) -> None:
+    partial = file.with_suffix(".new")
+    partial.write_text(f"{offset}\n")
+    partial.replace(file)
+
+
+async def full_disk(scene: Scene) -> None:
+    """No room left for events, several times; and what is said about it meanwhile."""
+    disk = scene.disk
+    assert disk is not None
+    while scene.faults < scene.size.faults:
+        await scene.pause(1.0, 2.0)
+        disk.fill()
+        scene.faults += 1
+        try:
+            await scene.pause(6.0, 10.0)
+            await _is_said(scene)
+        finally:
+            disk.clear()
+
+
+async def _is_said(scene: Scene) -> None:
+    ready = []
+    for client in scene.stage.clients:
+        answer = await client.get("/readyz", timeout=20)
+        ready.append(answer.text)
+    scene.notes.append(f"readyz: {ready[0][:200]}")
+    if not any("space" in text or "disk" in text for text in ready):
+        scene.found.append(f"readiness does not say that the disk is full: {ready[0][:300]}")
+    if not scene.stage.logs(["No space left", "could not extend", "disk is full", "disk full"]):
+        scene.found.append("no log says that the disk is full")
+
+
+async def nothing(scene: Scene) -> None:
+    """No fault: what the others are compared with."""
+    await asyncio.sleep(scene.size.faults)
+
+
+async def _until(holds: Callable[[], bool], seconds: float) -> None:
+    over = time.monotonic() + seconds
+    while not holds() and time.monotonic() < over:  # noqa: ASYNC110 - of other processes
+        await asyncio.sleep(0.1)
+
+
+PHASES: Mapping[str, Phase] = {
+    "kill": Phase(
+        "kill -9 of workers",
+        kill,
+        Size(200, 600, 24),
+        Size(8, 40),
+        workers=4,
+        mix=(*MIX, BLIND, BLIND),
+    ),
+    "stop": Phase("SIGTERM of workers", stop_gently, Size(15, 100), Size(3, 20), dies=False),
+    "zombies": Phase("workers paused and woken", zombies, Size(5, 200), Size(1, 20)),
+    "database": Phase("PostgreSQL restarted", database, Size(12, 200), Size(2, 20)),
+    "proxies": Phase("connections cut", proxies, Size(8, 200), Size(3, 20), proxied=True),
+    "clocks": Phase("clocks moved", clocks, Size(8, 80), Size(2, 20), clocks=True),
+    "disk": Phase("no room for events", full_disk, Size(3, 80), Size(1, 20), small_disk=True),
+    "cables": Phase("cables pulled", cables, Size(5, 150), Size(1, 20), cables=True),
+}
