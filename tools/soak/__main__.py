@@ -28,7 +28,7 @@ sys.path.insert(1, str(HERE / "plugin"))
 
 from network import Namespaces, Network, NotApart, Ports, end_leftovers  # noqa: E402
 from perform import Result, Skipped, perform  # noqa: E402
-from phases import PHASES  # noqa: E402
+from phases import PHASES, USUAL  # noqa: E402
 from postgres import Unmountable, end_leftover  # noqa: E402
 from results import table  # noqa: E402
 
@@ -68,7 +68,7 @@ async def soak(options: argparse.Namespace, seed: int) -> int:
     results: list[Result] = []
     skipped: list[tuple[str, str]] = []
     try:
-        for name in options.phase or PHASES:
+        for name in options.phase or USUAL:
             try:
                 results.append(await one(name, options, network, seed))
             except (Skipped, NotApart, Unmountable) as error:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from facts import Asked, Event, Facts, Run, Step, text_of
 from towpath_soak.kinds import ATTEMPT, WORK
 
 __all__ = ("Violation", "check", "effects_of")
+
+Row = TypeVar("Row", Event, Step)
 
 ENDED = frozenset({"succeeded", "failed", "cancelled", "unknown"})
 
@@ -37,8 +39,8 @@ def effects_of(run: Run) -> list[str]:
         "soak-waits": lambda: ["s0", "s1", "s2", "s3"],
         "soak-family": lambda: ["s0", "s1"],
         "soak-blind": lambda: ["blind", "s1"],
-    }.get(run.kind, list)
-    return [f"{given['name']}/{step}" for step in steps()]
+    }.get(run.kind)
+    return [f"{given['name']}/{step}" for step in steps()] if steps is not None else []
 
 
 def check(facts: Facts) -> list[Violation]:
@@ -179,8 +181,8 @@ def _with_asked(facts: Facts) -> Iterator[tuple[Run, Asked | None]]:
     return ((run, asked.get(run.id)) for run in facts.runs if _name(run))
 
 
-def _by_run(rows: Iterable[Event] | Iterable[Step]) -> Mapping[str, list]:
-    found: dict[str, list] = defaultdict(list)
+def _by_run(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         found[row.run].append(row)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -110,7 +111,7 @@ async def perform(
         events=sum(map(len, history.shown.values())),
         again=work.again + history.broken,
         violations=found,
-        notes=scene.notes,
+        notes=[*scene.notes, *_deaths(stage)],
     )
 
 
@@ -119,7 +120,7 @@ async def _break(scene: Scene, phase: Phase, seed: int) -> bool:
     stream = orders(random.Random(seed), phase.mix, dies=phase.dies)
     size = scene.size
     working = asyncio.create_task(scene.work.run(stream, parallel=size.parallel, most=size.runs))
-    breaking = asyncio.create_task(phase.strike(scene))
+    breaking = asyncio.create_task(phase.strike(scene, size.faults))
     try:
         await asyncio.wait({working, breaking}, return_when=asyncio.FIRST_COMPLETED)
         await breaking
@@ -183,6 +184,16 @@ def _move_events(postgres: Postgres, space: Path) -> None:
         session.execute(f"CREATE TABLESPACE small LOCATION '{space}'")
         session.execute("ALTER TABLE run_events SET TABLESPACE small")
         session.execute("ALTER INDEX run_events_pkey SET TABLESPACE small")
+
+
+def _deaths(stage: Stage) -> list[str]:
+    """How processes ended that were not killed, which nobody had asked them to."""
+    return [
+        f"{one.name} ended with status {status}"
+        for one in (*stage.workers, *stage.gateways)
+        for status in one.deaths
+        if status != -signal.SIGKILL
+    ]
 
 
 def _takeovers(facts: Facts, history: History) -> int:

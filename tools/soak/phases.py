@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from takeovers import Strike, holders
 from tcp_proxy import MODES
 from workload import BLIND, MIX, Workload
 
-__all__ = ("PHASES", "Phase", "Scene", "Size")
+__all__ = ("PHASES", "USUAL", "Phase", "Scene", "Size")
 
 TAKEOVER_SECONDS = 15.0
 """What is promised: so long after its worker is gone, a run is under way again."""
@@ -63,6 +64,12 @@ class Scene(msgspec.Struct):
         self.strikes.append(Strike(worker, time.monotonic()))
         self.faults += 1
 
+    async def some_worker(self) -> Program:
+        """One that works at the moment, as soon as there is one."""
+        while not (living := [one for one in self.stage.workers if one.alive]):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        return self.chance.choice(living)
+
     async def pause(self, least: float, most: float) -> None:
         """Wait for a while."""
         await asyncio.sleep(self.chance.uniform(least, most))
@@ -85,7 +92,7 @@ class Phase(NamedTuple):
     """
 
     title: str
-    strike: Callable[[Scene], Awaitable[None]]
+    strike: Callable[[Scene, int], Coroutine[None, None, None]]
     full: Size
     quick: Size
     workers: int = 3
@@ -97,45 +104,39 @@ class Phase(NamedTuple):
     dies: bool = True
 
 
-async def kill(scene: Scene) -> None:
+async def kill(scene: Scene, faults: int) -> None:
     """kill -9 of workers at random moments."""
-    while scene.faults < scene.size.faults:
+    for _ in range(faults):
         await scene.pause(0.1, 1.5)
-        living = [one for one in scene.stage.workers if one.alive]
-        if living:
-            scene.strike(scene.chance.choice(living).kill())
+        scene.strike((await scene.some_worker()).kill())
 
 
-async def stop_gently(scene: Scene) -> None:
+async def stop_gently(scene: Scene, faults: int) -> None:
     """SIGTERM of workers: they hand back what they have, and end well."""
-    while scene.faults < scene.size.faults:
+    for _ in range(faults):
         await scene.pause(0.5, 2.0)
-        living = [one for one in scene.stage.workers if one.alive]
-        if living:
-            scene.chance.choice(living).terminate()
-            scene.faults += 1
+        (await scene.some_worker()).terminate()
+        scene.faults += 1
     await _until(lambda: all(one.alive for one in scene.stage.workers), 60)
     for one in scene.stage.workers:
         scene.found += [f"{one.name} ended with status {s}" for s in one.deaths if s not in (0, -9)]
 
 
-async def zombies(scene: Scene) -> None:
+async def zombies(scene: Scene, faults: int) -> None:
     """SIGSTOP for longer than a takeover takes, then SIGCONT."""
-    while scene.faults < scene.size.faults:
+    for _ in range(faults):
         await scene.pause(0.5, 2.0)
-        one = scene.chance.choice(scene.stage.workers)
-        if not one.alive:
-            continue
+        one = await scene.some_worker()
         worker = one.pause()
         scene.strike(worker)
-        await _taken_over(scene, one, worker)
+        await _taken_over(scene, worker)
         one.resume()
     # What they would write they write now.
     await asyncio.sleep(2.0)
 
 
-async def _taken_over(scene: Scene, program: Program, worker: str) -> None:
-    """Wait until all runs of a paused worker go on at others; it stays paused meanwhile."""
+async def _taken_over(scene: Scene, worker: str) -> None:
+    """Wait until all runs of a worker go on at others, while it can do nothing."""
     began = time.monotonic()
     await asyncio.sleep(0.3)  # what it wrote last is shown a moment later
     held = holders(scene.work.history.seen, worker)
@@ -150,10 +151,10 @@ async def _taken_over(scene: Scene, program: Program, worker: str) -> None:
             scene.found.append(f"runs of {worker} were taken over after {waited:.1f} s")
 
 
-async def database(scene: Scene) -> None:
+async def database(scene: Scene, faults: int) -> None:
     """Restarts of PostgreSQL: fast and immediate, in mid-run and in mid-claim."""
     postgres = scene.stage.postgres
-    while scene.faults < scene.size.faults:
+    for _ in range(faults):
         await scene.pause(1.0, 4.0)
         immediate, claim = scene.chance.random() < 0.6, scene.chance.random() < 0.5
         down = scene.chance.choice((0.0, 0.0, 0.5, 3.0))
@@ -175,27 +176,39 @@ def _hold_claims(url: str, immediate: bool, restart: Callable[..., None], down: 
         restart(immediate=immediate, down=down)
 
 
-async def proxies(scene: Scene) -> None:
+async def proxies(scene: Scene, faults: int) -> None:
     """The connections to PostgreSQL: slow, reset, half closed, silent."""
     names = list(scene.stage.proxies)
-    turns = [mode for _ in range(scene.size.faults) for mode in MODES][: scene.size.faults]
-    for mode in turns:
+    for mode in itertools.islice(itertools.cycle(MODES), faults):
         await scene.pause(0.5, 1.5)
+        if mode == "hole":
+            await _silence(scene, await scene.some_worker())
+            continue
         hit = scene.chance.sample(names, scene.chance.randint(1, len(names)))
         for name in hit:
             scene.stage.proxies[name].set(mode)
-        # Long enough, now and then, for the others to think that its workers are dead.
-        await scene.pause(*((12.0, 18.0) if mode == "hole" else (0.5, 3.0)))
+        await scene.pause(0.5, 3.0)
         for name in hit:
             scene.stage.proxies[name].set("pass")
         scene.faults += 1
         scene.notes.append(f"{mode} x{len(hit)}")
 
 
-async def cables(scene: Scene) -> None:
+async def _silence(scene: Scene, program: Program) -> None:
+    """Have nothing of a worker arrive until its runs go on at others, and then all of it."""
+    proxy = scene.stage.proxies[program.name]
+    proxy.set("hole")
+    scene.strike(program.worker)
+    await _taken_over(scene, program.worker)
+    proxy.set("pass")
+    await asyncio.sleep(2.0)
+    scene.notes.append("hole x1")
+
+
+async def cables(scene: Scene, faults: int) -> None:
     """Cables of workers and gateways pulled out of the network for a while."""
     places = [one.name for one in (*scene.stage.workers, *scene.stage.gateways)]
-    while scene.faults < scene.size.faults:
+    for _ in range(faults):
         await scene.pause(1.0, 3.0)
         name = places[scene.faults % len(places)]
         scene.stage.network.pull(name)
@@ -206,10 +219,10 @@ async def cables(scene: Scene) -> None:
             scene.stage.network.plug(name)
 
 
-async def clocks(scene: Scene) -> None:
+async def clocks(scene: Scene, faults: int) -> None:
     """Workers' clocks a day ahead, a day behind, and jumping between them."""
     jumping = scene.stage.folder / "clock-2"
-    while scene.faults < scene.size.faults:
+    for _ in range(faults):
         await scene.pause(2.0, 4.0)
         _say_time(jumping, ("+86400", "-86400", "+0", "+3600")[scene.faults % 4])
         scene.faults += 1
@@ -221,11 +234,11 @@ def _say_time(file: Path, offset: str) -> None:
     partial.replace(file)
 
 
-async def full_disk(scene: Scene) -> None:
+async def full_disk(scene: Scene, faults: int) -> None:
     """No room left for events, several times; and what is said about it meanwhile."""
     disk = scene.disk
     assert disk is not None
-    while scene.faults < scene.size.faults:
+    for _ in range(faults):
         await scene.pause(1.0, 2.0)
         disk.fill()
         scene.faults += 1
@@ -248,9 +261,23 @@ async def _is_said(scene: Scene) -> None:
         scene.found.append("no log says that the disk is full")
 
 
-async def nothing(scene: Scene) -> None:
+async def short(scene: Scene, faults: int) -> None:
+    """A little of everything that needs no time and no rights, for the tests."""
+    await kill(scene, faults)
+    await zombies(scene, 1)
+    for number, proxy in enumerate(scene.stage.proxies.values()):
+        proxy.set("half-close" if number % 2 else "reset")
+    await scene.pause(0.2, 0.5)
+    for proxy in scene.stage.proxies.values():
+        proxy.set("pass")
+    await scene.pause(0.5, 1.0)
+    await asyncio.to_thread(scene.stage.postgres.restart, immediate=True)
+    scene.faults += 2
+
+
+async def nothing(scene: Scene, faults: int) -> None:
     """No fault: what the others are compared with."""
-    await asyncio.sleep(scene.size.faults)
+    await asyncio.sleep(faults)
 
 
 async def _until(holds: Callable[[], bool], seconds: float) -> None:
@@ -271,8 +298,13 @@ PHASES: Mapping[str, Phase] = {
     "stop": Phase("SIGTERM of workers", stop_gently, Size(15, 100), Size(3, 20), dies=False),
     "zombies": Phase("workers paused and woken", zombies, Size(5, 200), Size(1, 20)),
     "database": Phase("PostgreSQL restarted", database, Size(12, 200), Size(2, 20)),
-    "proxies": Phase("connections cut", proxies, Size(8, 200), Size(3, 20), proxied=True),
+    "proxies": Phase("connections cut", proxies, Size(8, 200), Size(4, 20), proxied=True),
     "clocks": Phase("clocks moved", clocks, Size(8, 80), Size(2, 20), clocks=True),
     "disk": Phase("no room for events", full_disk, Size(3, 80), Size(1, 20), small_disk=True),
+    "short": Phase("a little of everything", short, Size(5, 30), Size(5, 30), proxied=True),
+    "nothing": Phase("nothing at all", nothing, Size(20, 100), Size(5, 20)),
     "cables": Phase("cables pulled", cables, Size(5, 150), Size(1, 20), cables=True),
 }
+
+USUAL = [name for name in PHASES if name not in ("short", "nothing")]
+"""What is performed where no phase is asked for."""

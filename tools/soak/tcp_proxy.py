@@ -84,6 +84,8 @@ class TcpProxy:
         self._pipes.add(task)
         try:
             await self._connect(reader, writer)
+        except asyncio.CancelledError:
+            pass  # at the end; the server's own callback would complain of it
         finally:
             self._pipes.discard(task)
             self._sides.discard(writer)

@@ -162,7 +162,7 @@ class Workload:
         path = f"/api/v1/runs/{asked.run_id}"
         waiting = (await self._ask(self._clients, "GET", path)).get("waiting") or {}
         if waiting.get("type") == "signal":
-            body = {"name": waiting["name"], "body": {"to": asked.name}}
+            body = {"name": "go", "body": {"to": asked.name}}
             await self._post(f"{path}/signals", body)
         elif waiting.get("type") == "approval":
             body = {"step": waiting["step"], "reason": "the soak says so"}
@@ -196,4 +196,5 @@ class Workload:
 
 
 def _begins_to_wait(seen: Seen) -> bool:
-    return seen.type == "wait" and seen.body.get("type") in ("signal", "approval")
+    wanted = seen.body.get("type") in ("signal", "approval")
+    return seen.type == "wait" and wanted and "outcome" not in seen.body

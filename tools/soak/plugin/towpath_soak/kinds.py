@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from towpath_core.errors import Invalid
-from towpath_core.runs import StepTools
+from towpath_core.runs import Observed, StepTools, Undo
 from towpath_soak.provider import FileProvider
 
 __all__ = ("ATTEMPT", "WORK", "Blind", "Family", "Sequence", "TakenBack", "Waits", "kinds")
@@ -135,7 +135,7 @@ class TakenBack(_Kind):
         self.begin(tools)
         for number in range(input["steps"]):
             step = f"s{number}"
-            undo = {"what": f"{input['name']}/{step}"}
+            undo = Undo("take-back", {"what": f"{input['name']}/{step}"})
             tools.step(step, self.effect(input, step), undo=undo)
         return {"name": input["name"]}
 
@@ -163,8 +163,8 @@ class Blind(_Kind):
             seconds, fault = input.get("seconds", 0.0), input.get("faults", {}).get("blind")
             return {"id": self.provider.append(what, seconds=seconds, fault=fault)}
 
-        def observe(step: StepTools) -> dict[str, Any] | None:
-            return {"id": "seen"} if self.provider.has(what) else None
+        def observe(step: StepTools) -> Observed:
+            return Observed(self.provider.has(what), {"id": "seen"})
 
         tools.step("blind", work, repeatable=False, observe=observe if input.get("sees") else None)
         tools.step("s1", self.effect(input, "s1"))
