@@ -12,7 +12,7 @@ import soak_kit  # noqa: F401
 
 from facts import text_of  # isort: skip
 from history import History, Seen  # isort: skip
-from takeovers import Strike, attempts, holders, takeover_seconds  # isort: skip
+from takeovers import Strike, attempts, takeover_seconds  # isort: skip
 from towpath_soak.kinds import ATTEMPT  # isort: skip
 
 pytestmark = pytest.mark.anyio
@@ -106,9 +106,3 @@ async def test_a_takeover_is_an_attempt_after_one_that_was_cut_off() -> None:
     assert takeover_seconds({"run": WAITED}, strikes) == []
     assert takeover_seconds({"run": TAKEN_OVER}, [Strike("c.1", 2.0)]) == []
     assert takeover_seconds({"run": TAKEN_OVER}, [Strike("a.1", 9.5)]) == []
-
-
-async def test_who_holds_a_run_is_who_works_at_it() -> None:
-    both = {"taken": TAKEN_OVER, "waited": WAITED, "early": TAKEN_OVER[:2], "waits": WAITED[:3]}
-    assert holders(both, "a.1") == ["early"]
-    assert holders(both, "b.1") == ["taken", "waited"]

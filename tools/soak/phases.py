@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import msgspec
 import psycopg
-from postgres import SmallDisk
+from postgres import Postgres, SmallDisk
 from programs import Program
 from stage import Stage
-from takeovers import Strike, holders
+from takeovers import Strike
 from tcp_proxy import MODES
 from workload import BLIND, MIX, Workload
 
@@ -24,6 +24,11 @@ __all__ = ("PHASES", "USUAL", "Phase", "Scene", "Size")
 TAKEOVER_SECONDS = 15.0
 """What is promised: so long after its worker is gone, a run is under way again."""
 PAUSE_MOST = 40.0
+_TRIES = 100
+_STANDING = (
+    "SELECT (pid, xact_start)::text FROM pg_stat_activity"
+    " WHERE state = 'idle in transaction' AND backend_xid IS NOT NULL"
+)
 
 
 class Size(NamedTuple):
@@ -128,6 +133,8 @@ async def zombies(scene: Scene, faults: int) -> None:
         await scene.pause(0.5, 2.0)
         one = await scene.some_worker()
         worker = one.pause()
+        if scene.chance.random() < 0.5:
+            await _in_a_transaction(scene, one)
         scene.strike(worker)
         await _taken_over(scene, worker)
         one.resume()
@@ -135,20 +142,49 @@ async def zombies(scene: Scene, faults: int) -> None:
     await asyncio.sleep(2.0)
 
 
+async def _in_a_transaction(scene: Scene, program: Program) -> None:
+    """Let a paused worker go on until it is paused between a write and its commit."""
+    for _ in range(_TRIES):
+        if await asyncio.to_thread(_lasting_transactions, scene.stage.postgres):
+            scene.notes.append(f"{program.worker} was paused in a transaction")
+            return
+        program.resume()
+        await scene.pause(0.0, 0.05)
+        program.pause()
+
+
+def _lasting_transactions(postgres: Postgres) -> set[object]:
+    """Transactions that stand still: those of a paused process, because others end soon."""
+    found = []
+    with postgres.session() as session:
+        for _ in range(2):
+            found.append({row[0] for row in session.execute(_STANDING)})
+            time.sleep(0.05)
+    return found[0] & found[1]
+
+
 async def _taken_over(scene: Scene, worker: str) -> None:
-    """Wait until all runs of a worker go on at others, while it can do nothing."""
-    began = time.monotonic()
-    await asyncio.sleep(0.3)  # what it wrote last is shown a moment later
-    held = holders(scene.work.history.seen, worker)
-    while held:
+    """Wait until all runs go on, while a worker can do nothing."""
+    began, standing = time.monotonic(), await asyncio.to_thread(_open_runs, scene.stage.postgres)
+    while standing:
         waited = time.monotonic() - began
         if waited > PAUSE_MOST:
-            scene.found.append(f"{len(held)} runs of {worker} were not taken over: {held[:3]}")
+            scene.found.append(f"without {worker}, runs stand still: {sorted(standing)[:3]}")
             return
-        await asyncio.sleep(0.1)
-        held = [run for run in held if run in holders(scene.work.history.seen, worker)]
-        if not held and waited > TAKEOVER_SECONDS:
-            scene.found.append(f"runs of {worker} were taken over after {waited:.1f} s")
+        await asyncio.sleep(0.2)
+        now = await asyncio.to_thread(_open_runs, scene.stage.postgres)
+        standing = {run: last for run, last in standing.items() if now.get(run) == last}
+        if not standing and waited > TAKEOVER_SECONDS:
+            scene.found.append(f"without {worker}, runs went on after {waited:.1f} s only")
+
+
+def _open_runs(postgres: Postgres) -> dict[str, int]:
+    """Runs that should be done now, and how many events each has."""
+    with postgres.session() as session:
+        rows = session.execute(
+            "SELECT id::text, last_event FROM runs WHERE state IN ('queued', 'running')"
+        )
+        return dict(rows.fetchall())  # type: ignore[arg-type]
 
 
 async def database(scene: Scene, faults: int) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from history import Seen
 from towpath_soak.kinds import ATTEMPT, WORK
 
-__all__ = ("Attempt", "Strike", "attempts", "holders", "takeover_seconds")
+__all__ = ("Attempt", "Strike", "attempts", "takeover_seconds")
 
 
 class Strike(NamedTuple):
@@ -39,16 +39,6 @@ def attempts(seen: Sequence[Seen]) -> list[Attempt]:
                 found[-1] = found[-1]._replace(over=event.at)
         elif event.type in (ATTEMPT, WORK) and found:
             found[-1] = found[-1]._replace(worker=event.body["worker"])
-    return found
-
-
-def holders(seen: Mapping[str, Sequence[Seen]], worker: str) -> list[str]:
-    """Runs that a worker has under way."""
-    found = []
-    for run, events in seen.items():
-        tries = attempts(events)
-        if tries and tries[-1].worker == worker and tries[-1].over is None:
-            found.append(run)
     return found
 
 
