@@ -37,6 +37,10 @@ class Network(Protocol):
         """Take a place's cable out."""
         ...
 
+    def forget(self, name: str) -> None:
+        """End what the harness's machine holds of a place's connections, as a new machine would."""
+        ...
+
     def plug(self, name: str) -> None:
         """Put it in again."""
         ...
@@ -63,6 +67,9 @@ class Ports:
             NotApart: always.
         """
         raise NotApart("ports have no cables")
+
+    def forget(self, name: str) -> None:
+        """There is none."""
 
     def plug(self, name: str) -> None:
         """There is none."""
@@ -110,6 +117,11 @@ class Namespaces:
     def pull(self, name: str) -> None:
         """Take the cable out: packets vanish, and nobody is told."""
         _ip("link", "set", self._cable(self._places[name]), "down")
+
+    def forget(self, name: str) -> None:
+        """End this side of a place's connections; with the cable out the other is never told."""
+        command = ["ss", "-K", "dst", f"{self._subnet}.{self._places[name]}"]
+        subprocess.run(command, capture_output=True, check=False)
 
     def plug(self, name: str) -> None:
         """Put it in again; packets that were sent meanwhile come again by themselves."""

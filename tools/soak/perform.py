@@ -29,6 +29,7 @@ GATEWAYS = 2
 DISK_MEGABYTES = 24
 _END_SECONDS = 150.0
 """After the last fault; runs wait for a dead worker, for children, and for retries."""
+_BACK_SECONDS = 60.0
 _CLOCKS = ("+86400", "-86400", "+0")
 
 
@@ -128,11 +129,20 @@ async def _break(scene: Scene, phase: Phase, seed: int) -> bool:
         await asyncio.wait({working}, timeout=_END_SECONDS)
         if working.done():
             await working
+        scene.found += await _missing(scene.stage)
         return working.done()
     finally:
         for task in (working, breaking):
             task.cancel()
         await asyncio.gather(working, breaking, return_exceptions=True)
+
+
+async def _missing(stage: Stage) -> list[str]:
+    """What has not come back by itself, some time after the last fault."""
+    over = time.monotonic() + _BACK_SECONDS
+    while (missing := await stage.missing()) and time.monotonic() < over:  # noqa: ASYNC110
+        await asyncio.sleep(0.5)
+    return missing
 
 
 @asynccontextmanager

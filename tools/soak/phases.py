@@ -246,13 +246,17 @@ async def cables(scene: Scene, faults: int) -> None:
     places = [one.name for one in (*scene.stage.workers, *scene.stage.gateways)]
     for _ in range(faults):
         await scene.pause(1.0, 3.0)
-        name = places[scene.faults % len(places)]
-        scene.stage.network.pull(name)
+        name, network = places[scene.faults % len(places)], scene.stage.network
+        network.pull(name)
         scene.faults += 1
         try:
-            await scene.pause(8.0, 20.0)
+            await scene.pause(4.0, 10.0)
+            if forgets := scene.faults % 2 == 1:
+                await asyncio.to_thread(network.forget, name)
+            await scene.pause(4.0, 10.0)
         finally:
-            scene.stage.network.plug(name)
+            network.plug(name)
+        scene.notes.append(f"{name}{' forgotten' * forgets}")
 
 
 async def clocks(scene: Scene, faults: int) -> None:

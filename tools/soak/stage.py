@@ -25,6 +25,9 @@ __all__ = ("Stage",)
 HERE = Path(__file__).resolve().parent
 DISTRIBUTION = "towpath_soak-1.0.dist-info"
 TOKEN_DAYS = 2
+_BEATING = (
+    "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '5 s'"
+)
 
 
 class Stage:
@@ -100,6 +103,26 @@ class Stage:
             for line in program.log.read_text("utf-8", "replace").splitlines()
             if any(word in line for word in words)
         ]
+
+    async def missing(self) -> list[str]:
+        """Gateways that are not ready, and workers that give no sign of life."""
+        found = []
+        for program, client in zip(self.gateways, self.clients, strict=True):
+            try:
+                answer = await client.get("/readyz", timeout=5)
+                ready = answer.text if answer.status_code != 200 else ""
+            except httpx.HTTPError as error:
+                ready = type(error).__name__
+            found += [f"{program.name} is not ready: {ready}"] if ready else []
+        alive = await asyncio.to_thread(self._beating)
+        if alive < len(self.workers):
+            found.append(f"{alive} of {len(self.workers)} workers give a sign of life")
+        return found
+
+    def _beating(self) -> int:
+        with self.postgres.session() as session:
+            row = session.execute(_BEATING).fetchone()
+            return int(str(row[0])) if row else 0
 
     async def _add(self, name: str) -> None:
         place, address = self.network.join(name)
