@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import httpx
 from facts import text_of
+from towpath_soak.kinds import ATTEMPT
 
 __all__ = ("History", "Seen")
 
@@ -29,11 +30,20 @@ class Seen(NamedTuple):
 
 
 class History:
-    """What followers were shown, and what was wrong with it already then."""
+    """What followers were shown, and what was wrong with it already then.
+
+    Attributes:
+        shown: the events of each run, by number, as `text_of` writes them.
+        seen: the same in order, with their times.
+        workers: processes that have begun an attempt.
+        wrong: what was shown out of order, or twice with different bodies.
+        broken: streams that ended before their `done`.
+    """
 
     def __init__(self) -> None:
         self.shown: dict[str, dict[int, str]] = defaultdict(dict)
         self.seen: dict[str, list[Seen]] = defaultdict(list)
+        self.workers: set[str] = set()
         self.wrong: list[str] = []
         self.broken = 0
 
@@ -69,6 +79,8 @@ class History:
         if self.shown[run_id].setdefault(seen.seq, text) != text:
             self.wrong.append(f"run {run_id}: event {seen.seq} was shown with two bodies")
         self.seen[run_id].append(seen)
+        if seen.type == ATTEMPT:
+            self.workers.add(seen.body["worker"])
 
 
 async def _frames(

@@ -112,7 +112,7 @@ async def perform(
         events=sum(map(len, history.shown.values())),
         again=work.again + history.broken,
         violations=found,
-        notes=[*scene.notes, *_deaths(stage)],
+        notes=[*scene.notes, *work.parked, *_deaths(stage)],
     )
 
 

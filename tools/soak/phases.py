@@ -69,11 +69,16 @@ class Scene(msgspec.Struct):
         self.strikes.append(Strike(worker, time.monotonic()))
         self.faults += 1
 
-    async def some_worker(self) -> Program:
-        """One that works at the moment, as soon as there is one."""
-        while not (living := [one for one in self.stage.workers if one.alive]):  # noqa: ASYNC110
+    async def some_worker(self, *, busy: bool = False) -> Program:
+        """One that lives at the moment, and has begun a run where `busy` is asked for."""
+        while True:
+            living = [one for one in self.stage.workers if one.alive]
+            if busy:
+                # One that is killed as soon as it starts loses nothing, and proves nothing.
+                living = [one for one in living if one.worker in self.work.history.workers]
+            if living:
+                return self.chance.choice(living)
             await asyncio.sleep(0.05)
-        return self.chance.choice(living)
 
     async def pause(self, least: float, most: float) -> None:
         """Wait for a while."""
@@ -112,8 +117,8 @@ class Phase(NamedTuple):
 async def kill(scene: Scene, faults: int) -> None:
     """kill -9 of workers at random moments."""
     for _ in range(faults):
-        await scene.pause(0.1, 1.5)
-        scene.strike((await scene.some_worker()).kill())
+        await scene.pause(0.5, 2.5)
+        scene.strike((await scene.some_worker(busy=True)).kill())
 
 
 async def stop_gently(scene: Scene, faults: int) -> None:
