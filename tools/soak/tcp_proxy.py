@@ -111,7 +111,8 @@ class TcpProxy:
             onward.close()
 
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        # RuntimeError: the side that is written to was told meanwhile that all was said.
+        with contextlib.suppress(OSError, RuntimeError):
             while chunk := await reader.read(_CHUNK):
                 if self._mode == "slow":
                     await asyncio.sleep(self._delay)
