@@ -39,6 +39,9 @@ def events(run: str, *whats: str) -> list[Event]:
         told.append((WORK, {"worker": "two.1", "what": what}))
         told.append(("step", {"key": f"s{number}", "state": "succeeded"}))
     told.append(("state", {"state": "succeeded"}))
+    for number, (type, body) in enumerate(told):
+        if type in (ATTEMPT, WORK):
+            body["mark"] = f"mark {number}"
     return [Event(run=run, seq=n, type=t, body=b) for n, (t, b) in enumerate(told, 1)]
 
 
@@ -170,6 +173,11 @@ def an_attempt_that_came_twice(facts: Facts) -> None:
     facts.shown[RUN][4] = text_of("state", facts.events[3].body)
 
 
+def an_event_that_was_written_twice(facts: Facts) -> None:
+    facts.events[4].body["mark"] = facts.events[5].body["mark"]
+    facts.shown[RUN][5] = text_of(ATTEMPT, facts.events[4].body)
+
+
 def something_after_the_end(facts: Facts) -> None:
     facts.events.insert(10, Event(run=RUN, seq=11, type="step", body={"key": "s2"}))
     facts.runs[0].last_event = 11
@@ -198,6 +206,7 @@ def something_after_the_end(facts: Facts) -> None:
         (a_step_that_succeeded_twice, {"step"}),
         (a_zombie_that_wrote, {"two writers"}),
         (an_attempt_that_came_twice, {"two writers"}),
+        (an_event_that_was_written_twice, {"event written twice"}),
         (something_after_the_end, {"written after the end"}),
     ],
 )

@@ -162,6 +162,13 @@ def _writers(facts: Facts) -> Iterator[str]:
                 writer = found
 
 
+def _written_twice(facts: Facts) -> Iterator[str]:
+    marks = Counter(
+        (event.run, event.body["mark"]) for event in facts.events if event.type in (ATTEMPT, WORK)
+    )
+    yield from (f"run {run}: event {mark}, {n} times" for (run, mark), n in marks.items() if n > 1)
+
+
 def _after_the_end(facts: Facts) -> Iterator[str]:
     for run, events in _by_run(facts.events).items():
         over = False
@@ -208,5 +215,6 @@ _RULES: Mapping[str, Callable[[Facts], Iterator[str]]] = {
     "gap in a sequence": _gaps,
     "step": _steps,
     "two writers": _writers,
+    "event written twice": _written_twice,
     "written after the end": _after_the_end,
 }

@@ -7,6 +7,7 @@ process does it, in events of its own: two processes in one attempt would be see
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,14 +45,18 @@ class _Kind:
 
     def begin(self, tools: StepTools) -> None:
         """Say which process does this attempt."""
-        tools.emit(ATTEMPT, {"worker": self.worker})
+        self.mark(tools, ATTEMPT)
+
+    def mark(self, tools: StepTools, type: str, what: str = "") -> None:
+        """Say in the run's events which process is here; each time is told from all others."""
+        tools.emit(type, {"worker": self.worker, "what": what, "mark": uuid.uuid4().hex})
 
     def effect(self, input: Mapping[str, Any], step: str) -> Callable[[StepTools], Any]:
         """The work of a step: one effect, once for the step's key."""
         what = f"{input['name']}/{step}"
 
         def work(tools: StepTools) -> dict[str, Any]:
-            tools.emit(WORK, {"worker": self.worker, "what": what})
+            self.mark(tools, WORK, what)
             seconds, fault = input.get("seconds", 0.0), input.get("faults", {}).get(step)
             found = self.provider.apply(tools.key, what, seconds=seconds, fault=fault)
             tools.log(f"did {what}")
@@ -141,7 +146,7 @@ class TakenBack(_Kind):
 
     def undo(self, name: str, data: dict[str, Any], tools: StepTools) -> None:
         """Take an effect back, which is an effect as well."""
-        tools.emit(WORK, {"worker": self.worker, "what": f"{data['what']}/undo"})
+        self.mark(tools, WORK, f"{data['what']}/undo")
         self.provider.apply(tools.key, f"{data['what']}/undo")
 
 
@@ -159,7 +164,7 @@ class Blind(_Kind):
         what = f"{input['name']}/blind"
 
         def work(step: StepTools) -> dict[str, Any]:
-            step.emit(WORK, {"worker": self.worker, "what": what})
+            self.mark(step, WORK, what)
             seconds, fault = input.get("seconds", 0.0), input.get("faults", {}).get("blind")
             return {"id": self.provider.append(what, seconds=seconds, fault=fault)}
 
