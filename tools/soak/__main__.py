@@ -32,7 +32,7 @@ from phases import PHASES, USUAL  # noqa: E402
 from postgres import Unmountable, end_leftover  # noqa: E402
 from results import table  # noqa: E402
 
-PREFIX = "tps-"
+PREFIX = "tpsoak-"
 TEMPORARY = Path("/tmp")  # short, because a unix socket's path is
 
 

@@ -7,6 +7,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -211,7 +212,8 @@ async def database(scene: Scene, faults: int) -> None:
 
 def _hold_claims(url: str, immediate: bool, restart: Callable[..., None], down: float) -> None:
     """Let workers begin to claim jobs and come no further, and restart the server then."""
-    with psycopg.connect(url) as connection:
+    # Closed only: its session ends with the server.
+    with closing(psycopg.connect(url)) as connection:
         connection.execute("LOCK TABLE procrastinate_jobs IN ACCESS EXCLUSIVE MODE")
         time.sleep(1.2)
         restart(immediate=immediate, down=down)
