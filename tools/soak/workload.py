@@ -168,13 +168,13 @@ class Workload:
 
     async def _answer(self, asked: Asked) -> None:
         path = f"/api/v1/runs/{asked.run_id}"
-        waiting = (await self._ask(self._clients, "GET", path)).get("waiting") or {}
-        if waiting.get("type") == "signal":
-            body = {"name": "go", "body": {"to": asked.name}}
-            await self._post(f"{path}/signals", body)
-        elif waiting.get("type") == "approval":
-            body = {"step": waiting["step"], "reason": "the soak says so"}
-            await self._post(f"{path}/approve", body, approver=True)
+        for waiting in (await self._ask(self._clients, "GET", path)).get("waiting") or ():
+            if waiting["type"] == "signal":
+                body = {"name": "go", "body": {"to": asked.name}}
+                await self._post(f"{path}/signals", body)
+            elif waiting["type"] == "approval":
+                body = {"step": waiting["step"], "reason": "the soak says so"}
+                await self._post(f"{path}/approve", body, approver=True)
 
     async def _post(self, path: str, body: Any, *, approver: bool = False) -> Any:
         clients = self._approvers if approver else self._clients
