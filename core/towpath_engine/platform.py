@@ -62,13 +62,16 @@ from towpath_engine.scaffolding.service import ScaffoldingService
 from towpath_engine.secrets import Sealer
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
-from towpath_engine.store.database import Database, Listener
+from towpath_engine.store.database import HOLD_SECONDS, Database, Listener
 from towpath_engine.store.migrate import migrate
 from towpath_engine.tokens import TokenService
 
 __all__ = ("Platform", "Readiness", "assemble", "open_platform")
 
 log = structlog.get_logger(__name__)
+
+WORKER_HOLD_SECONDS = 8.0
+"""A worker that sleeps in a transaction must not keep its runs from who takes them over."""
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -241,7 +244,8 @@ async def open_platform(settings: EngineSettings, *, index: bool = True) -> Asyn
         for plugin in host.describe():
             if plugin.state not in ("active", "disabled"):
                 log.warning("plugin.not_active", plugin=plugin.name, why=plugin.why)
-        database = await stack.enter_async_context(Database(url))
+        hold = HOLD_SECONDS if index else WORKER_HOLD_SECONDS
+        database = await stack.enter_async_context(Database(url, hold_seconds=hold))
         making = assemble(settings, database, host, sealer, index=index)
         yield await stack.enter_async_context(making)
 
