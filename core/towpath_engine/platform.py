@@ -136,7 +136,7 @@ class Platform:
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
         self.starters = Starters(database, host, self.runs, self.policy, self.scaffolding)
         self.schedules = ScheduleService(database, self.starters)
-        self.approvals = Approvals(database, self.policy)
+        self.approvals = Approvals(database, self.policy, self_approval=settings.runs.self_approval)
         self.undoing = Undoing(database, self.runs, self.policy)
         self.control = RunControl(
             database,
@@ -161,17 +161,12 @@ class Platform:
             self.sealer,
             self._executors(),
             concurrency=concurrency,
-<<<<<<< HEAD
-            times=times,
-            starting=Children(self.database, self.starters, self.control),
-            chores=(self.control.heal,),
-=======
             queues=queues,
             limits=runs.queue_limits,
             times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
-            starting=self.starters,
+            starting=Children(self.database, self.starters, self.control),
             max_crashes=runs.max_crashes,
->>>>>>> main
+            chores=(self.control.heal,),
         )
 
     def _executors(self) -> dict[str, Executor]:
