@@ -262,7 +262,7 @@ class TestOfThePlatform:
     @pytest.fixture
     async def yard(self, yard_with, tmp_path):
         files = FileProvisioner(tmp_path)
-        yard = await yard_with(offerings=[BUCKET], provisioners=[files])
+        yard = await yard_with(offerings=[BUCKET], provisioners=[files], installed=["backstage"])
         yard.files = files
         yard.folder = tmp_path
         return yard
