@@ -6,7 +6,7 @@ The one place that knows all fields. Everything else gets what it needs handed i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
@@ -45,9 +45,12 @@ from towpath_engine.provisioning.service import ProvisioningService
 from towpath_engine.runs.approvals import Approvals
 from towpath_engine.runs.context import Executor
 from towpath_engine.runs.control import RunControl
+from towpath_engine.runs.firing import Schedules
 from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
 from towpath_engine.runs.kinds import run_kind_executors
 from towpath_engine.runs.metrics import RunMetrics, RunsState
+from towpath_engine.runs.retention import Retention
+from towpath_engine.runs.schedules import ScheduleService
 from towpath_engine.runs.service import RunService
 from towpath_engine.runs.starting import Starters
 from towpath_engine.runs.stopping import Stopping
@@ -131,6 +134,7 @@ class Platform:
         self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
         self.starters = Starters(database, host, self.runs, self.policy, self.scaffolding)
+        self.schedules = ScheduleService(database, self.starters)
         self.approvals = Approvals(database, self.policy)
         self.undoing = Undoing(database, self.runs, self.policy)
         self.control = RunControl(
@@ -142,15 +146,25 @@ class Platform:
         )
         self.listener: Listener | None = None
 
-    def worker(self, *, concurrency: int = 8, times: WorkerTimes | None = None) -> RunWorker:
-        """A worker that does all kinds of run."""
+    def worker(
+        self,
+        *,
+        concurrency: int = 8,
+        queues: Sequence[str] = (),
+        times: WorkerTimes | None = None,
+    ) -> RunWorker:
+        """A worker that does all kinds of run, from these queues; from all without any."""
+        runs = self.settings.runs
         return RunWorker(
             self.database,
             self.sealer,
             self._executors(),
             concurrency=concurrency,
-            times=times,
+            queues=queues,
+            limits=runs.queue_limits,
+            times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
             starting=self.starters,
+            max_crashes=runs.max_crashes,
         )
 
     def _executors(self) -> dict[str, Executor]:
@@ -163,6 +177,10 @@ class Platform:
             **provisioning_executors(backends),
             **run_kind_executors(self.host),
         }
+
+    def clock(self) -> Schedules:
+        """What has schedules start their runs; every worker runs one."""
+        return Schedules(self.database, self.starters)
 
     def watch(self) -> CatalogWatch:
         """What reads registered locations again by itself; needs the index."""
@@ -282,7 +300,10 @@ async def _assembled(
 
     handlers = {CATALOG_CHANNEL: on_catalog, RUNS_CHANNEL: platform.runs.on_notify}
     platform.listener = Listener(database.url, handlers)
-    pruning = asyncio.create_task(Pruner(database, settings.history_days).run())
+    pruning = asyncio.gather(
+        Pruner(database, settings.history_days).run(),
+        Retention(database, settings.runs.keep_days).run(),
+    )
     try:
         await platform.listener.start()
         yield platform

@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any, Literal, cast
 from uuid import UUID
 
-from towpath_engine.runs.starting import KindInfo
-
 from towpath_core.runs import Effect, RunState, StepState
 from towpath_engine.runs.journal import ErrorInfo, StepInfo
 from towpath_engine.runs.records import RunEvent, RunInfo, RunWait
+from towpath_engine.runs.starting import KindInfo
 from towpath_gateway.wire import Wire
 
 __all__ = ("EventWire", "FailureWire", "RunKindWire", "RunWire", "StepWire", "WaitWire")

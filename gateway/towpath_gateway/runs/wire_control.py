@@ -6,7 +6,6 @@ from typing import Any, Literal, cast
 from uuid import UUID
 
 from towpath_engine.runs.undoing import UndoInfo
-
 from towpath_gateway.runs.wire import FailureWire
 from towpath_gateway.wire import StrictBody, Wire
 
