@@ -74,9 +74,6 @@ __all__ = ("Platform", "Readiness", "assemble", "open_platform")
 
 log = structlog.get_logger(__name__)
 
-WORKER_HOLD_SECONDS = 8.0
-"""A worker that sleeps in a transaction must not keep its runs from who takes them over."""
-
 
 class Readiness(msgspec.Struct, frozen=True):
     """Whether the platform can do its work, part by part; each value is `ok` or what is wrong.
@@ -255,7 +252,8 @@ async def open_platform(settings: EngineSettings, *, index: bool = True) -> Asyn
         for plugin in host.describe():
             if plugin.state not in ("active", "disabled"):
                 log.warning("plugin.not_active", plugin=plugin.name, why=plugin.why)
-        hold = HOLD_SECONDS if index else WORKER_HOLD_SECONDS
+        # A worker that sleeps in a transaction must not keep its runs from who takes them over.
+        hold = HOLD_SECONDS if index else settings.runs.takeover_seconds / 2
         database = await stack.enter_async_context(Database(url, hold_seconds=hold))
         making = assemble(settings, database, host, sealer, index=index)
         yield await stack.enter_async_context(making)
