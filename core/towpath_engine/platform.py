@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -62,6 +63,7 @@ from towpath_engine.runs.undoing import UNDO, Undoing, one_at_a_time
 from towpath_engine.runs.worker import RunWorker, WorkerTimes
 from towpath_engine.scaffolding.executor import ScaffoldExecutor
 from towpath_engine.scaffolding.service import ScaffoldingService
+from towpath_engine.scaffolding.tidying import Tidying
 from towpath_engine.scaffolding.undoing import UNREGISTER, UnregisterLocation
 from towpath_engine.secrets import Sealer
 from towpath_engine.servers import Servers
@@ -166,13 +168,18 @@ class Platform:
             times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
             starting=Children(self.database, self.starters, self.control),
             max_crashes=runs.max_crashes,
-            chores=(self.control.heal,),
+            chores=(self.control.heal, Tidying(self.database, self._workspaces).tick),
         )
+
+    @property
+    def _workspaces(self) -> Path:
+        return self.settings.home / "workspaces"
 
     def _executors(self) -> dict[str, Executor]:
         backends = Backends(self.database, self.host, self.provisioning, self.catalog, self.sealer)
-        workspaces = self.settings.home / "workspaces"
-        scaffold = ScaffoldExecutor(self.host, self.catalog, self.reader, self.policy, workspaces)
+        scaffold = ScaffoldExecutor(
+            self.host, self.catalog, self.reader, self.policy, self._workspaces
+        )
         return {
             "scaffold": scaffold,
             UNDO: UndoExecutor(

@@ -418,9 +418,7 @@ class TestKilled:
     async def test_in_taking_back_each_effect_is_gone_and_marked_once(
         self, yard, engine_url, tmp_path
     ):
-        run_id = await yard.start("lead", {"parts": 3})
-        with self.worker(engine_url, tmp_path):
-            await yard.done(run_id, seconds=60)
+        run_id = await made(yard, "lead", parts=3)
         assert len(list(tmp_path.glob("file-*"))) == 3
         (tmp_path / "stop-undo-part-1").touch()
         undo_id = await yard.undoing.start(ADA, run_id)
@@ -428,8 +426,8 @@ class TestKilled:
             await self.reached(tmp_path, "undo-part-1")
             process.send_signal(signal.SIGKILL)
         (tmp_path / "stop-undo-part-1").unlink()
-        with self.worker(engine_url, tmp_path):
-            info = await yard.done(undo_id, seconds=60)
+        async with yard.working():
+            info = await yard.done(undo_id)
         assert (info.state, info.attempt) == ("succeeded", 2)
         assert list(tmp_path.glob("file-*")) == []
         lines = (tmp_path / "undone").read_text().splitlines()
@@ -439,9 +437,8 @@ class TestKilled:
 
     async def test_in_a_child_of_a_run_that_was_taken_up_again(self, yard, engine_url, tmp_path):
         (tmp_path / "broken").touch()
-        run_id = await yard.start("lead", {"parts": 2, "broken": True})
-        with self.worker(engine_url, tmp_path):
-            assert (await yard.done(run_id, seconds=60)).state == "failed"
+        run_id = await made(yard, "lead", parts=2, broken=True)
+        assert await yard.state(run_id) == "failed"
         (tmp_path / "broken").unlink()
         (tmp_path / "stop-part-2").touch()
         await yard.control.retry(ADA, run_id, input={"parts": 4, "broken": True})
@@ -449,11 +446,11 @@ class TestKilled:
             await self.reached(tmp_path, "part-2")
             process.send_signal(signal.SIGKILL)
         (tmp_path / "stop-part-2").unlink()
-        with self.worker(engine_url, tmp_path):
-            info = await yard.done(run_id, seconds=60)
+        async with yard.working():
+            info = await yard.done(run_id)
         assert (info.state, info.output) == ("succeeded", {"parts": 4})
         (child,) = await yard.rows(RUNS, RUNS.c.parent_id == run_id)
-        made = (tmp_path / "made").read_text().splitlines()
-        assert made == [f"part-{n} {child['id']}:{n + 1 + (n > 1)}" for n in range(4)]
+        lines = (tmp_path / "made").read_text().splitlines()
+        assert lines == [f"part-{n} {child['id']}:{n + 1 + (n > 1)}" for n in range(4)]
         for one in (run_id, child["id"]):
             await yard.events(one, "state")
