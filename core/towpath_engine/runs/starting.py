@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from towpath_core.errors import Conflict, Forbidden, Invalid, NotFound
 from towpath_core.identity import Principal, Scope
@@ -185,8 +185,7 @@ class Starters:
         """
         if terms.queue == USUAL.queue:
             terms = msgspec.structs.replace(terms, queue=prepared.queue)
-        query = select(RUNS.c.id).where(RUNS.c.id == terms.id)
-        if terms.id is not None and (await transaction.execute(query)).first() is not None:
+        if terms.id is not None and await _is_known(transaction, terms.id):
             return terms.id
         run_id = await self._runs.create(
             transaction,
@@ -321,6 +320,14 @@ def _values_of(pinned: Mapping[str, Any], input: Mapping[str, Any]) -> Any:
     if str(parse_ref(full["template"], default_kind="template")) != ref:
         raise Invalid(f"The run is one of {ref}.", next="Start another one.")
     return full["values"]
+
+
+async def _is_known(transaction: Transaction, run_id: UUID) -> bool:
+    """Whether a run of that id was accepted; who asks at the same time waits for the answer."""
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 8))")
+    await transaction.execute(lock, {"id": str(run_id)})
+    query = select(RUNS.c.id).where(RUNS.c.id == run_id)
+    return (await transaction.execute(query)).first() is not None
 
 
 def _check_scope(principal: Principal, scope: Scope) -> None:
