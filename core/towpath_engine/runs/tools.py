@@ -20,6 +20,7 @@ from towpath_core.errors import (
     LimitExceeded,
     NotFound,
     PluginError,
+    TowpathError,
     Unavailable,
 )
 from towpath_core.runs import (
@@ -54,6 +55,7 @@ T = TypeVar("T")
 
 _MAX_LINE = 10_000
 _MAX_NAME = 200
+_MAX_TYPE = 100
 # What these say about a run is the platform's to say: a forged end would end who follows it.
 _OURS = frozenset({"state", "step", "log", "progress", "wait", "undo", "decision"})
 
@@ -102,7 +104,7 @@ class RunStepTools:
         Raises:
             Invalid: the type is one of the platform's own, or the body is not JSON.
         """
-        if type in _OURS or not _is_name(type):
+        if type in _OURS or not _is_name(type, _MAX_TYPE):
             raise Invalid(
                 f"An event cannot have the type {type[:_MAX_NAME]!r}.",
                 next="Use a name of your own, such as acme:built.",
@@ -145,11 +147,13 @@ class RunStepTools:
         limit = left if seconds is None else min(left, seconds)
         tools = RunStepTools(run, step, seconds=limit, owner=self._owner)
         try:
-            found = tools._perform(work, retry, observe)
+            return self._do(run.close_step(step, tools._perform(work, retry, observe)))
         except Exception as error:
-            self._do(run.fail_step(step, error))
-            raise
-        return self._do(run.close_step(step, found))
+            failed = self._do(run.fail_step(step, error))
+            if isinstance(error, TowpathError):
+                raise
+            # As a replay would raise it, or code that catches it went another way then.
+            raise as_before(failed) from error
 
     def sleep(self, seconds: float) -> None:
         """Wait so long without holding a worker."""
@@ -229,6 +233,7 @@ class RunStepTools:
         retry: Retry,
         observe: Callable[[StepTools], Observed | None] | None,
     ) -> Any:
+        self.check()
         if observe is not None and self.of.attempts > 1:
             seen = observe(self)
             if seen is None:
@@ -295,8 +300,8 @@ class RunStepTools:
             raise Suspended
 
 
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and 0 < len(name) <= _MAX_NAME and name.isprintable()
+def _is_name(name: object, longest: int = _MAX_NAME) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= longest and name.isprintable()
 
 
 def _check_name(name: object) -> None:
