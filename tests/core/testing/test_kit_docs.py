@@ -17,6 +17,7 @@ from towpath_core.testing import (
     CatalogSourceContract,
     EntityKindContract,
     ProvisionerContract,
+    RunKindContract,
 )
 from towpath_core.testing.conformance import contracts, rule_table
 
@@ -37,10 +38,17 @@ def test_the_table_of_rules_is_the_one_that_is_made():
 
 
 @pytest.mark.parametrize(
-    "contract", [ActionContract, CatalogSourceContract, EntityKindContract, ProvisionerContract]
+    "contract",
+    [
+        ActionContract,
+        CatalogSourceContract,
+        EntityKindContract,
+        ProvisionerContract,
+        RunKindContract,
+    ],
 )
 def test_every_fixture_is_on_the_page(contract):
-    inner = {"ask", "bindable", "bound", "run"}
+    inner = {"ask", "bindable", "bound", "run", "start"}
     fixtures = {
         name
         for parent in contract.__mro__
