@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from towpath_core.errors import Cancelled, Invalid, NotFound, Unavailable
+from towpath_core.errors import Cancelled, Invalid, NotFound, TowpathError, Unavailable
 from towpath_core.runs import (
     RETRY,
     Approval,
@@ -118,13 +118,16 @@ class RecordingTools(Recorded):
         step = journal.begin(key, name, undo, repeatable or observe is not None)
         try:
             found = self._inner(step, seconds)._perform(step, work, retry, observe)
+            return journal.end(step, found)
         except Exception as error:
-            journal.fail(step, error)
-            raise
+            failed = journal.fail(step, error)
+            if isinstance(error, TowpathError):
+                raise
+            # As a replay would raise it, or code that catches it went another way then.
+            raise failed from error
         except Suspended:
             journal.suspended(step)
             raise
-        return journal.end(step, found)
 
     def sleep(self, seconds: float) -> None:
         """Wait until `pass_time`."""
