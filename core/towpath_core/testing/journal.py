@@ -123,7 +123,8 @@ class Journal:
         """
         with self.lock:
             step = self._step(key, name)
-            if step.attempts and step.state == "running" and not repeatable:
+            begun = step.attempts > 0 and step.state in ("running", "cancelled", "unknown")
+            if begun and not repeatable:
                 step.state = "unknown"
                 raise OutcomeUnknown(f"Nobody knows whether the step {name!r} was done.")
             # To go on after a wait is no further attempt.

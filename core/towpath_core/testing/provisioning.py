@@ -185,7 +185,7 @@ class ProvisionerContract(BindingRules):
 
     @rule("provision.deadline-honoured", level="silver")
     def test_deadline_honoured(self, backend: Provisioner, ask: Ask) -> None:
-        """After the deadline apply and delete stop with `Cancelled`: call `tools.check()` first."""
+        """After the deadline apply and delete stop by themselves: call `tools.check()` first."""
         request = ask()
         with _stops("apply"):
             backend.apply(request, PatientTools(seconds=0))
@@ -301,7 +301,7 @@ def _stops(what: str) -> Iterator[None]:
     except (Cancelled, LimitExceeded):
         return
     except Exception as error:
-        broken(f"{what} raised {shown(error)}, not Cancelled")
+        broken(f"{what} raised {shown(error)}, not Cancelled or LimitExceeded")
     broken(f"{what} went on")
 
 

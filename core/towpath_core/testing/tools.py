@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from towpath_core.errors import Cancelled, Invalid, NotFound, TowpathError, Unavailable
+from towpath_core.errors import Invalid, LimitExceeded, NotFound, TowpathError, Unavailable
 from towpath_core.runs import (
     RETRY,
     Approval,
@@ -92,11 +92,11 @@ class RecordingTools(Recorded):
         self.notes.emit(type, body)
 
     def check(self) -> None:
-        """Raise `Cancelled` once the run was cancelled or the deadline has passed."""
+        """Raise `Cancelled` once the run was cancelled, `LimitExceeded` past the deadline."""
         self.journal.go_on()
         self.journal.look()
         if time.monotonic() >= self.deadline:
-            raise Cancelled("The step's deadline has passed.")
+            raise LimitExceeded("The step's deadline has passed.")
 
     def step(
         self,

@@ -124,15 +124,22 @@ class TestSteps:
 
     def test_after_the_end_of_its_time_no_part_is_begun(self):
         tools = RecordingTools(seconds=0)
-        with pytest.raises(Cancelled):
+        with pytest.raises(LimitExceeded):
             tools.step("make", lambda t: None)
         assert tools.calls == {}
 
     def test_a_part_has_time_of_its_own(self):
         tools = RecordingTools(seconds=60)
-        with pytest.raises(Cancelled, match="deadline"):
+        with pytest.raises(LimitExceeded, match="deadline"):
             tools.step("make", lambda t: t.check(), seconds=0)
+        assert tools.steps["make"].state == "failed"
+
+    def test_a_part_that_was_stopped_is_cancelled(self):
+        tools = RecordingTools(cancel_at=2)
+        with pytest.raises(Cancelled):
+            tools.step("make", lambda t: t.check())
         assert tools.steps["make"].state == "cancelled"
+        assert tools.steps["make"].attempts == 1
 
 
 class TestWaits:
