@@ -6,7 +6,7 @@ The one place that knows all fields. Everything else gets what it needs handed i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
@@ -43,11 +43,15 @@ from towpath_engine.provisioning.marks import WHEN_STOPPED
 from towpath_engine.provisioning.reopening import WHEN_RETRIED
 from towpath_engine.provisioning.service import ProvisioningService
 from towpath_engine.runs.approvals import Approvals
+from towpath_engine.runs.children import Children
 from towpath_engine.runs.context import Executor
 from towpath_engine.runs.control import RunControl
+from towpath_engine.runs.firing import Schedules
 from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
 from towpath_engine.runs.kinds import run_kind_executors
 from towpath_engine.runs.metrics import RunMetrics, RunsState
+from towpath_engine.runs.retention import Retention
+from towpath_engine.runs.schedules import ScheduleService
 from towpath_engine.runs.service import RunService
 from towpath_engine.runs.starting import Starters
 from towpath_engine.runs.stopping import Stopping
@@ -59,7 +63,7 @@ from towpath_engine.scaffolding.service import ScaffoldingService
 from towpath_engine.secrets import Sealer
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
-from towpath_engine.store.database import Database, Listener
+from towpath_engine.store.database import HOLD_SECONDS, Database, Listener
 from towpath_engine.store.migrate import migrate
 from towpath_engine.tokens import TokenService
 
@@ -128,7 +132,8 @@ class Platform:
         self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
         self.starters = Starters(database, host, self.runs, self.policy, self.scaffolding)
-        self.approvals = Approvals(database, self.policy)
+        self.schedules = ScheduleService(database, self.starters)
+        self.approvals = Approvals(database, self.policy, self_approval=settings.runs.self_approval)
         self.undoing = Undoing(database, self.runs, self.policy)
         self.control = RunControl(
             database,
@@ -139,15 +144,26 @@ class Platform:
         )
         self.listener: Listener | None = None
 
-    def worker(self, *, concurrency: int = 8, times: WorkerTimes | None = None) -> RunWorker:
-        """A worker that does all kinds of run."""
+    def worker(
+        self,
+        *,
+        concurrency: int = 8,
+        queues: Sequence[str] = (),
+        times: WorkerTimes | None = None,
+    ) -> RunWorker:
+        """A worker that does all kinds of run, from these queues; from all without any."""
+        runs = self.settings.runs
         return RunWorker(
             self.database,
             self.sealer,
             self._executors(),
             concurrency=concurrency,
-            times=times,
-            starting=self.starters,
+            queues=queues,
+            limits=runs.queue_limits,
+            times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
+            starting=Children(self.database, self.starters, self.control),
+            max_crashes=runs.max_crashes,
+            chores=(self.control.heal,),
         )
 
     def _executors(self) -> dict[str, Executor]:
@@ -160,6 +176,10 @@ class Platform:
             **provisioning_executors(backends),
             **run_kind_executors(self.host),
         }
+
+    def clock(self) -> Schedules:
+        """What has schedules start their runs; every worker runs one."""
+        return Schedules(self.database, self.starters)
 
     def watch(self) -> CatalogWatch:
         """What reads registered locations again by itself; needs the index."""
@@ -223,7 +243,9 @@ async def open_platform(settings: EngineSettings, *, index: bool = True) -> Asyn
         for plugin in host.describe():
             if plugin.state not in ("active", "disabled"):
                 log.warning("plugin.not_active", plugin=plugin.name, why=plugin.why)
-        database = await stack.enter_async_context(Database(url))
+        # A worker that sleeps in a transaction must not keep its runs from who takes them over.
+        hold = HOLD_SECONDS if index else settings.runs.takeover_seconds / 2
+        database = await stack.enter_async_context(Database(url, hold_seconds=hold))
         making = assemble(settings, database, host, sealer, index=index)
         yield await stack.enter_async_context(making)
 
@@ -278,7 +300,10 @@ async def _assembled(
 
     handlers = {CATALOG_CHANNEL: on_catalog, RUNS_CHANNEL: platform.runs.on_notify}
     platform.listener = Listener(database.url, handlers)
-    pruning = asyncio.create_task(Pruner(database, settings.history_days).run())
+    pruning = asyncio.gather(
+        Pruner(database, settings.history_days).run(),
+        Retention(database, settings.runs.keep_days).run(),
+    )
     try:
         await platform.listener.start()
         yield platform

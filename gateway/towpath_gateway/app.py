@@ -48,6 +48,7 @@ from towpath_gateway.runs.collection import RunCollectionController, RunKindCont
 from towpath_gateway.runs.control import RunControlController
 from towpath_gateway.runs.log import RunLogController
 from towpath_gateway.runs.routes import RunController
+from towpath_gateway.runs.schedules import ScheduleController
 from towpath_gateway.scaffolder.routes import ScaffolderController
 
 __all__ = ("Application", "create_app", "routes_alone")
@@ -73,6 +74,7 @@ _CONTROLLERS = (
     RunApprovalController,
     RunCollectionController,
     RunKindController,
+    ScheduleController,
     OfferingController,
     PlanController,
     ResourceController,
