@@ -12,7 +12,6 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import text
 
 from towpath_core.errors import Unavailable
 from towpath_core.plugins import PluginHost
@@ -49,6 +48,7 @@ from towpath_engine.runs.control import RunControl
 from towpath_engine.runs.firing import Schedules
 from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
 from towpath_engine.runs.kinds import run_kind_executors
+from towpath_engine.runs.metrics import RunMetrics, RunsState
 from towpath_engine.runs.retention import Retention
 from towpath_engine.runs.schedules import ScheduleService
 from towpath_engine.runs.service import RunService
@@ -70,17 +70,17 @@ __all__ = ("Platform", "Readiness", "assemble", "open_platform")
 
 log = structlog.get_logger(__name__)
 
-_WORKERS_ALIVE = text(
-    "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '15 s'"
-)
-
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether the platform can do its work, part by part; each value is `ok` or what is wrong."""
+    """Whether the platform can do its work, part by part; each value is `ok` or what is wrong.
+
+    `runs` is what waits, and who would do it; None where that cannot be told.
+    """
 
     database: str
     feed: str
     workers: str
+    runs: RunsState | None = None
 
     @property
     def ready(self) -> bool:
@@ -110,6 +110,7 @@ class Platform:
         self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
+        self.run_metrics = RunMetrics(database)
         rules = CatalogRules(settings.catalog_rules)
         self.reader = LocationReader(host, rules=rules)
         self.validator = Validator(host, rules=rules)
@@ -189,12 +190,18 @@ class Platform:
         if self.listener is not None and not self.listener.connected:
             feed = "the connection that brings changes is lost; it is being made again"
         try:
-            async with self.database.begin() as transaction:
-                alive = (await transaction.execute(_WORKERS_ALIVE)).scalar_one()
+            runs = await self.run_metrics.state()
         except Unavailable as error:
             return Readiness(error.why or error.what, feed, "unknown")
-        workers = "ok" if alive else "none is alive: runs wait; start one with towpath worker"
-        return Readiness("ok", feed, workers)
+        return Readiness("ok", feed, _workers_of(runs), runs)
+
+
+def _workers_of(runs: RunsState) -> str:
+    if not runs.workers:
+        return "none is alive: runs wait; start one with towpath worker"
+    if count := len(runs.deserted):
+        return f"none takes runs from {count} of the queues that have some: they wait"
+    return "ok"
 
 
 @asynccontextmanager

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from towpath_core.testing.actions import ActionContract
     from towpath_core.testing.catalog import CatalogSourceContract
     from towpath_core.testing.conformance import LEVELS, Report
+    from towpath_core.testing.contexts import RecordingContext
     from towpath_core.testing.kinds import EntityKindContract
     from towpath_core.testing.packaging import PluginContract
     from towpath_core.testing.provisioning import ProvisionerContract
     from towpath_core.testing.quiet import forbid_io
     from towpath_core.testing.rules import Contract, Rule, exempt, require, rule, rules_of
-    from towpath_core.testing.tools import RecordingContext, RecordingTools
+    from towpath_core.testing.tools import RecordingTools
 
 __all__ = (
     "LEVELS",
@@ -50,7 +51,7 @@ _HOMES = {
     "EntityKindContract": "kinds",
     "PluginContract": "packaging",
     "ProvisionerContract": "provisioning",
-    "RecordingContext": "tools",
+    "RecordingContext": "contexts",
     "RecordingTools": "tools",
     "Report": "conformance",
     "Rule": "rules",

@@ -17,9 +17,9 @@ import pytest
 from towpath_core.errors import TowpathError
 from towpath_core.scaffolding import Action
 from towpath_core.testing.conformance import BACKEND
+from towpath_core.testing.contexts import RecordingContext
 from towpath_core.testing.offers import ACTION_ID, schema_faults
 from towpath_core.testing.rules import Contract, broken, exempt, require, rule, shown
-from towpath_core.testing.tools import RecordingContext
 
 __all__ = ("ActionContract", "MakeContext")
 

@@ -7,6 +7,7 @@ rights, policies, input and secrets.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -18,6 +19,7 @@ from towpath_core.identity import Principal, Scope
 from towpath_core.plugins import PluginHost
 from towpath_core.runs import RUN_ENDED, RunKind
 from towpath_engine import audit
+from towpath_engine.clock import now
 from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.jsonschema import faults
 from towpath_engine.policy import PolicyGate
@@ -37,6 +39,7 @@ SCAFFOLD = "scaffold"
 _MOST_DEPTH = 8
 _MOST_FAMILY = 1000
 _MOST_TITLE = 300
+_MOST_SECONDS = 10 * 365 * 86_400.0
 _MOST_SECRETS = 100
 _MOST_BYTES = 256 * 1024
 _MOST_NAME = 200
@@ -110,6 +113,7 @@ class Starters:
         title: str | None = None,
         secrets: Mapping[str, str] | None = None,
         terms: Terms = USUAL,
+        seconds: float | None = None,
         key: str | None = None,
     ) -> UUID:
         """Accept a run; its id comes back at once.
@@ -121,6 +125,7 @@ class Starters:
             title: for people, instead of the kind's own.
             secrets: sealed, and wiped when the run ends.
             terms: its queue, priority, concurrency key and deadline.
+            seconds: a deadline in so many from now; the same in a request that is sent again.
             key: idempotency key; the same request with it gives the same run.
 
         Raises:
@@ -131,12 +136,13 @@ class Starters:
         if terms.key is not None and terms.key.startswith(_OURS):
             raise Invalid(f"A concurrency key does not begin with {' or '.join(_OURS)}.")
         prepared = await self._prepare(principal, kind, input, title, secrets)
-        body = [kind, dict(input), title, sorted(secrets or {}), terms]
+        body = [kind, dict(input), title, sorted(secrets or {}), terms, seconds]
         request = Request.of(principal, key, "start", body)
         async with self._database.begin() as transaction:
             if (answer := await recall(transaction, request)) is not None:
                 return UUID(answer)
-            run_id = await self._accept(transaction, principal, prepared, secrets, terms)
+            due = _within(seconds, terms)
+            run_id = await self._accept(transaction, principal, prepared, secrets, due)
             await remember(transaction, request, str(run_id))
         return run_id
 
@@ -283,6 +289,19 @@ class Starters:
         )
         await audit.record(transaction, principal, prepared.action, prepared.subject, run_id=run_id)
         return run_id
+
+
+def _within(seconds: float | None, terms: Terms) -> Terms:
+    """The terms with a deadline in so many seconds; as they are without any.
+
+    Raises:
+        Invalid: that is no time to do something in.
+    """
+    if seconds is None:
+        return terms
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise Invalid(f"A deadline is more than 0 and at most {_MOST_SECONDS:,.0f} seconds away.")
+    return msgspec.structs.replace(terms, deadline=now() + timedelta(seconds=seconds))
 
 
 def _info(kind: RunKind) -> KindInfo:

@@ -217,8 +217,14 @@ class _Path:
 
         # What was allowed when the run was asked for may not be any more.
         await self._policy.check(self._run.principal, "action:execute", step["action"])
-        effect = action.value.effect
-        return await self._run.step(key, step["name"], work, seconds=_ACTION_SECONDS, effect=effect)
+        return await self._run.step(
+            key,
+            step["name"],
+            work,
+            seconds=_ACTION_SECONDS,
+            effect=action.value.effect,
+            owner=f"action:{action.name}",
+        )
 
     async def _perform(
         self,

@@ -54,6 +54,8 @@ _RUN = RunWire(
     title="clean-exports",
     state="queued",
     attempt=0,
+    queue="default",
+    schedule=_SCHEDULE.id,
     created_by="user:default/ada",
     created_at=_AT,
 )

@@ -119,7 +119,7 @@ LIST_TASKS = Operation(
         Given(
             type=TaskList,
             example=TaskList([_TASK], 1),
-            description="A page of tasks, out of the newest 2,000.",
+            description="A page of tasks, and how many there are, up to 10,000.",
         ),
     ),
 )

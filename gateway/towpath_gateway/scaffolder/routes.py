@@ -20,7 +20,7 @@ from towpath_gateway.parameters import After, Kind, Name, Namespace, Resume
 from towpath_gateway.routing import get, post
 from towpath_gateway.scaffolder import operations as op
 from towpath_gateway.scaffolder.following import poll, task_frames
-from towpath_gateway.scaffolder.listing import listed
+from towpath_gateway.scaffolder.listing import listed, read_order
 from towpath_gateway.scaffolder.wire import (
     ActionWire,
     CreateTask,
@@ -86,7 +86,10 @@ class ScaffolderController(Controller):
             list[str] | None, QueryParameter(description="`open`, `processing`, `completed`, ...")
         ] = None,
         order: Annotated[
-            list[str] | None, QueryParameter(description="Only `desc:created_at` is known.")
+            list[str] | None,
+            QueryParameter(
+                description="`asc:` or `desc:`, and `created_at`, `status` or `created_by`."
+            ),
         ] = None,
         limit: Annotated[
             int, QueryParameter(ge=0, le=1000, description="How many at the most.")
@@ -95,10 +98,15 @@ class ScaffolderController(Controller):
             int, QueryParameter(ge=0, le=1_000_000, description="How many to pass over.")
         ] = 0,
     ) -> Answer:
-        """One's own, or everybody's for an administrator, newest first."""
-        if any(one != "desc:created_at" for one in order or ()):
-            raise Invalid("Invalid order; tasks are ordered by desc:created_at.")
-        found = await listed(request, created_by or (), status or (), limit=limit, offset=offset)
+        """One's own, or everybody's for an administrator, newest first unless ordered."""
+        found = await listed(
+            request,
+            created_by or (),
+            status or (),
+            read_order(order or ()),
+            limit=limit,
+            offset=offset,
+        )
         return reply(found)
 
     @get("/tasks/{task_id:str}", RUN, op.GET_TASK)
