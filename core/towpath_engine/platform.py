@@ -6,7 +6,7 @@ The one place that knows all fields. Everything else gets what it needs handed i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
@@ -62,13 +62,16 @@ from towpath_engine.scaffolding.service import ScaffoldingService
 from towpath_engine.secrets import Sealer
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
-from towpath_engine.store.database import Database, Listener
+from towpath_engine.store.database import HOLD_SECONDS, Database, Listener
 from towpath_engine.store.migrate import migrate
 from towpath_engine.tokens import TokenService
 
 __all__ = ("Platform", "Readiness", "assemble", "open_platform")
 
 log = structlog.get_logger(__name__)
+
+WORKER_HOLD_SECONDS = 8.0
+"""A worker that sleeps in a transaction must not keep its runs from who takes them over."""
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -143,15 +146,25 @@ class Platform:
         )
         self.listener: Listener | None = None
 
-    def worker(self, *, concurrency: int = 8, times: WorkerTimes | None = None) -> RunWorker:
-        """A worker that does all kinds of run."""
+    def worker(
+        self,
+        *,
+        concurrency: int = 8,
+        queues: Sequence[str] = (),
+        times: WorkerTimes | None = None,
+    ) -> RunWorker:
+        """A worker that does all kinds of run, from these queues; from all without any."""
+        runs = self.settings.runs
         return RunWorker(
             self.database,
             self.sealer,
             self._executors(),
             concurrency=concurrency,
-            times=times,
+            queues=queues,
+            limits=runs.queue_limits,
+            times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
             starting=self.starters,
+            max_crashes=runs.max_crashes,
         )
 
     def _executors(self) -> dict[str, Executor]:
@@ -231,7 +244,8 @@ async def open_platform(settings: EngineSettings, *, index: bool = True) -> Asyn
         for plugin in host.describe():
             if plugin.state not in ("active", "disabled"):
                 log.warning("plugin.not_active", plugin=plugin.name, why=plugin.why)
-        database = await stack.enter_async_context(Database(url))
+        hold = HOLD_SECONDS if index else WORKER_HOLD_SECONDS
+        database = await stack.enter_async_context(Database(url, hold_seconds=hold))
         making = assemble(settings, database, host, sealer, index=index)
         yield await stack.enter_async_context(making)
 

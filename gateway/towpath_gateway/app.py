@@ -44,11 +44,11 @@ from towpath_gateway.provisioning.routes import (
 )
 from towpath_gateway.routing import tell_methods
 from towpath_gateway.runs.approvals import RunApprovalController
+from towpath_gateway.runs.collection import RunCollectionController, RunKindController
 from towpath_gateway.runs.control import RunControlController
 from towpath_gateway.runs.log import RunLogController
 from towpath_gateway.runs.routes import RunController
 from towpath_gateway.runs.schedules import ScheduleController
-from towpath_gateway.runs.starting import RunKindController, RunStartController
 from towpath_gateway.scaffolder.routes import ScaffolderController
 
 __all__ = ("Application", "create_app", "routes_alone")
@@ -72,7 +72,7 @@ _CONTROLLERS = (
     RunLogController,
     RunControlController,
     RunApprovalController,
-    RunStartController,
+    RunCollectionController,
     RunKindController,
     ScheduleController,
     OfferingController,

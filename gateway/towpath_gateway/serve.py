@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -154,12 +154,12 @@ async def load_demo(platform: Platform, demo: Demo) -> None:
             log.error("demo.problem", problem=str(found.problem))
 
 
-async def work(settings: EngineSettings, concurrency: int) -> None:
-    """Do runs until a signal says to stop; then those under way may end first."""
+async def work(settings: EngineSettings, concurrency: int, queues: Sequence[str] = ()) -> None:
+    """Do runs, from these queues or all, until a signal says to stop; those under way may end."""
     use_few_arenas()
     stop = stop_signals()
     async with open_platform(settings, index=False) as platform, keeping_time(platform):
-        worker = platform.worker(concurrency=concurrency)
+        worker = platform.worker(concurrency=concurrency, queues=queues)
         working = asyncio.create_task(worker.run())
         announce("working")
         await unless(stop.asked, asyncio.shield(working))

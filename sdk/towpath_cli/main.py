@@ -17,6 +17,8 @@ from towpath_cli import (
     past,
     provision,
     runs,
+    runs_control,
+    runs_start,
     schedules,
     writing,
 )
@@ -57,8 +59,8 @@ def _assembled() -> typer.Typer:
     return root
 
 
-_MORE = (writing, past)
-"""Modules whose commands are in the group `catalog`."""
+_MORE = (writing, past, runs_control, runs_start)
+"""Modules whose commands are in the groups `catalog` and `runs`."""
 
 app = _assembled()
 

@@ -53,7 +53,8 @@ class Here:
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=None)
-        headers = {"authorization": f"Bearer {self.token if token is None else token}"}
+        bearer = self.token if token is None else token
+        headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
         return httpx.AsyncClient(base_url=self.url, headers=headers, limits=limits, timeout=30)
 
     async def known_as(self, who: Principal) -> httpx.AsyncClient:

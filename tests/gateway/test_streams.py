@@ -75,7 +75,12 @@ async def test_each_follower_sees_the_end_once(here: Here) -> None:
         await client.post(f"/api/v1/runs/{run_id}/cancel")
         for text in await asyncio.gather(*readers):
             frames = text.decode().strip().split("\n\n")
-            assert [frame.splitlines()[0] for frame in frames] == ["id: 1", "id: 2", "event: done"]
+            heads = [frame.splitlines()[0] for frame in frames]
+            assert heads == ["id: 1", "id: 2", "id: 3", "event: done"]
+            assert [frame.splitlines()[1] for frame in frames[1:3]] == [
+                "event: decision",
+                "event: state",
+            ]
             assert frames[-1].endswith('data: {"state":"cancelled"}')
 
 

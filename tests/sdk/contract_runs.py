@@ -6,6 +6,7 @@ from contract_routes import on
 from contract_state import Answer, HeldRun, Json, Platform, Refusal, Request, listed, now
 
 RUN = "/api/v1/runs/{id}"
+LEVELS = ("debug", "info", "warning", "error")
 KIND: Json = {
     "name": "move-database",
     "title": "Move a database",
@@ -49,7 +50,7 @@ def _(platform: Platform, request: Request) -> Answer:
     if states := [value for name, value in request.query if name == "state"]:
         items = [one for one in items if one["state"] in states]
     if wanted := request.param("waitingFor"):
-        items = [one for one in items if one.get("waiting", {}).get("type") == wanted]
+        items = [one for one in items if wanted in [w["type"] for w in one.get("waiting", ())]]
     if wanted := request.param("q"):
         items = [one for one in items if wanted.lower() in one["title"].lower()]
     if since := request.param("since"):
@@ -96,7 +97,9 @@ def _(platform: Platform, request: Request) -> Answer:
 def _(platform: Platform, request: Request) -> Answer:
     after = int(request.param("after", "0") or 0)
     events = [one for one in found(platform, request).events if one["seq"] > after]
-    lines = [f"{one['body']['message']}\n" for one in events if one["type"] == "log"]
+    least = LEVELS.index(request.param("level", "info"))
+    said = [one["body"] for one in events if one["type"] == "log"]
+    lines = [f"{one['message']}\n" for one in said if LEVELS.index(one["level"]) >= least]
     if request.headers["accept"] != "text/plain":
         raise Refusal(406, "not-acceptable", "The log is text.")
     return Answer(200, "".join(lines).encode(), "text/plain; charset=utf-8")
@@ -129,7 +132,6 @@ def _(platform: Platform, request: Request) -> Answer:
 def _(platform: Platform, request: Request) -> Answer:
     run = found(platform, request)
     must(run, "unknown")
-    run.add("decision", by="user:default/ann", decision="resolved", reason=request.body["reason"])
     run.go_on("queued")
     again(platform, run)
     return Answer(202, run.shape)
@@ -170,19 +172,15 @@ def _(platform: Platform, request: Request) -> Answer:
     return decided(platform, request, "rejected")
 
 
-def decided(platform: Platform, request: Request, decision: str) -> Answer:
+def decided(platform: Platform, request: Request, outcome: str) -> Answer:
     run = found(platform, request)
-    waiting = run.shape.get("waiting", {})
+    [waiting] = run.shape.get("waiting") or [{}]
     if waiting.get("type") != "approval":
         raise Refusal(409, "conflict", "The run waits for no approval.")
     if request.body.get("step") not in (None, waiting["step"]):
         raise Refusal(409, "conflict", f"{request.body['step']} asks nothing.")
-    who = {"step": waiting["step"], "by": "user:default/ann", "decision": decision}
-    run.add("decision", **who, reason=request.body.get("reason"))
-    if decision == "approved":
-        run.go_on()
-    else:
-        run.step(waiting["step"], "failed")
+    run.settle(outcome, by="user:default/ann", reason=request.body.get("reason"))
+    if outcome == "rejected":
         run.end("failed", error={"code": "rejected", "message": request.body["reason"]})
     return Answer(200, run.shape)
 
@@ -191,7 +189,6 @@ def decided(platform: Platform, request: Request, decision: str) -> Answer:
 def _(platform: Platform, request: Request) -> Answer:
     run = found(platform, request)
     must(run, "queued", "running", "waiting")
-    run.add("signal", **request.body)
-    if run.shape.get("waiting", {}).get("name") == request.body["name"]:
-        run.go_on()
+    if [request.body["name"]] == [wait.get("event") for wait in run.shape.get("waiting", ())]:
+        run.settle("came")
     return Answer(202, run.shape)

@@ -135,10 +135,21 @@ class HeldRun:
 
     def wait(self, step: str, type: str, **what: Json) -> None:
         """Stand still at a step until something happens."""
-        self.shape |= {"state": "waiting", "waiting": {"step": step, "type": type, **what}}
         [one] = [one for one in self.shape["steps"] if one["key"] == step]
-        one |= {"state": "waiting", "wait": {"type": type, **what}}
-        self.add("wait", step=step, type=type, **what)
+        wait = {"step": step, "type": type, "name": one["name"], **what}
+        one |= {"state": "waiting", "wait": wait}
+        self.add("step", key=step, name=one["name"], state="waiting")
+        self.add("wait", key=step, name=one["name"], type=type, **what)
+        self.shape |= {"state": "waiting", "waiting": [wait]}
+        self.add("state", state="waiting")
+
+    def settle(self, outcome: str, **told: Json) -> None:
+        """Bring what is waited for: the run is queued again, its step done."""
+        [wait] = self.shape["waiting"]
+        self.add("wait", key=wait["step"], type=wait["type"], outcome=outcome, **told)
+        [one] = [one for one in self.shape["steps"] if one["key"] == wait["step"]]
+        one |= {"state": "succeeded", "finishedAt": now()}
+        self.go_on("queued")
 
     def go_on(self, state: str = "running") -> None:
         """Leave a wait, or take up again what had ended."""

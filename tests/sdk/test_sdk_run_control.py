@@ -100,8 +100,9 @@ def test_runs_are_asked_for_by_everything(platform: Platform, served: Served) ->
     with pytest.raises(BadArgument):
         ids(since=datetime(2026, 1, 1))
     [run] = lists(waiting_for="approval")
-    assert run.waiting == Waiting(
-        "approval", step="ask", question="Really?", approvers=("group:default/ops",)
+    [waiting] = run.waiting
+    assert waiting == Waiting(
+        "approval", step="ask", name="Ask", question="Really?", approvers=("group:default/ops",)
     )
 
 
@@ -110,12 +111,13 @@ def test_steps_and_the_log(platform: Platform, served: Served) -> None:
     run.step("fetch", "running")
     run.add("log", message="one", level="info")
     run.step("fetch", "succeeded", effect="pure")
-    run.add("log", message="two \u2028", level="info")
+    run.add("log", message="two \u2028", level="warning")
     [step] = platform.runs.steps(run.id)
     assert (step.key, step.state, step.attempts, step.effect) == ("fetch", "succeeded", 1, "pure")
     assert step.started_at and step.finished_at
     assert platform.runs.log(run.id) == "one\ntwo \u2028\n"
     assert platform.runs.log(run.id, after=2) == "two \u2028\n"
+    assert platform.runs.log(run.id, level="warning") == "two \u2028\n"
     for ask in (platform.runs.steps, platform.runs.log, platform.runs.undo_plan):
         with pytest.raises(NotFound):
             ask("none")
@@ -132,7 +134,7 @@ def test_a_run_that_waits_is_waited_for(platform: Platform, served: Served) -> N
 
     def hear(event: Event) -> None:
         heard.append(event)
-        if event.type == "wait":
+        if event.waiting is not None:
             answering.start()
 
     def answer() -> None:
@@ -143,7 +145,7 @@ def test_a_run_that_waits_is_waited_for(platform: Platform, served: Served) -> N
     answering = threading.Thread(target=answer)
     assert platform.runs.wait(run.id, timeout=30, on_event=hear).state == "succeeded"
     answering.join()
-    texts = [event.text for event in heard if event.type in ("wait", "decision")]
+    texts = [event.text for event in heard if event.type == "wait"]
     assert texts == [
         "waits for approval by group:default/ops: Deploy?",
         "approved by user:default/ann: Looks good.",
@@ -251,13 +253,13 @@ def test_no_is_said_with_a_reason(platform: Platform, served: Served) -> None:
 def test_a_signal_wakes_a_run(platform: Platform, served: Served) -> None:
     run = served.run("scaffold", "listens")
     run.step("listen", "running")
-    run.wait("listen", "signal", name="merged")
+    run.wait("listen", "signal", event="merged")
     platform.runs.signal(run.id, "merged", {"commit": "abc"})
     assert served.calls("POST", ".*/signals")[0].body == {
         "name": "merged",
         "body": {"commit": "abc"},
     }
-    assert platform.runs.get(run.id).state == "running"
+    assert platform.runs.get(run.id).state == "queued"
     run.end()
     with pytest.raises(Conflict):
         platform.runs.signal(run.id, "merged")
@@ -267,7 +269,7 @@ def test_a_signal_wakes_a_run(platform: Platform, served: Served) -> None:
     ("waiting", "text"),
     [
         (Waiting("approval"), "approval"),
-        (Waiting("signal", name="merged"), "signal merged"),
+        (Waiting("signal", event="merged"), "signal merged"),
         (Waiting("signal"), "a signal"),
         (Waiting("time", until=datetime(2026, 1, 2, 3, 4, tzinfo=UTC)), "2026-01-02 03:04:00 UTC"),
         (Waiting("child", run="0192"), "run 0192"),
@@ -276,6 +278,23 @@ def test_a_signal_wakes_a_run(platform: Platform, served: Served) -> None:
 )
 def test_what_is_waited_for_in_words(waiting: Waiting, text: str) -> None:
     assert waiting.text == text
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"type": "approval", "outcome": "approved", "by": "user:a/b"}, "approved by user:a/b"),
+        ({"type": "approval", "outcome": "rejected", "reason": "no"}, "rejected: no"),
+        ({"type": "approval", "outcome": "timed-out"}, "the approval did not come in time"),
+        ({"type": "signal", "outcome": "came"}, "the signal came"),
+        ({"type": "time", "outcome": "passed"}, "the time has come"),
+        ({"type": "child", "outcome": "ended", "run": "0192"}, "run 0192 has ended"),
+        ({"type": "child", "outcome": "ended"}, "the run has ended"),
+    ],
+)
+def test_what_became_of_a_wait_in_words(body: dict[str, str], text: str) -> None:
+    event = Event(1, "wait", datetime.now(UTC), {"key": "a", **body})
+    assert event.text == text and event.waiting is None
 
 
 def test_what_an_older_platform_says_is_read() -> None:
@@ -291,7 +310,7 @@ def test_what_an_older_platform_says_is_read() -> None:
         "steps": [{"seq": 1, "key": "a", "name": "A", "state": "running", "attempts": 1}],
     }
     run = msgspec.convert(old, Run)
-    assert (run.queue, run.waiting, run.secret_names, run.ended) == (None, None, (), False)
+    assert (run.queue, run.waiting, run.secret_names, run.ended) == (None, (), (), False)
 
 
 def test_what_a_newer_platform_waits_for_is_no_fault() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from towpath_core.errors import StepFailed
 from towpath_core.runs import LogLevel, Rejected
-from towpath_core.testing.journal import Journal
+from towpath_core.testing.journal import TIME, Journal
 from towpath_core.testing.notes import Notes
 from towpath_core.testing.records import RecordedChild, RecordedStep, RecordedUndo
 
@@ -104,6 +104,26 @@ class Recorded:
         """
         self.journal.pass_time()
         self.begin_again()
+
+    def answer(self, answers: Mapping[str, Any] | None = None) -> None:
+        """Give what is waited for: time passes, a question gets a yes, the rest is in `answers`.
+
+        Args:
+            answers: bodies of signals and outputs of children, as `{"wait:drained": ...}` and
+                `{"child:build": ...}`; None for what is not in it.
+
+        Raises:
+            Conflict: nothing is waited for.
+        """
+        step = self.journal.wait
+        wait, given = (step.wait if step else TIME), answers or {}
+        what, _, name = wait.partition(":")
+        if what == "approval":
+            self.approve(name)
+        elif what in ("wait", "child"):
+            self._give(wait, given.get(wait))
+        else:
+            self.pass_time()
 
     def begin_again(self) -> None:
         """Begin another attempt: the code is called from its top, and its steps are known."""

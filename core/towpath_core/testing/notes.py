@@ -5,17 +5,19 @@ Real, not a mock: what a platform could not store is refused.
 
 from __future__ import annotations
 
+import base64
 import math
 import threading
 from collections.abc import Mapping
 from typing import Any, get_args
+from urllib.parse import quote
 
 import msgspec
 
 from towpath_core.errors import Invalid, PluginError
 from towpath_core.runs import LogLevel
 
-__all__ = ("Notes",)
+__all__ = ("Notes", "shows")
 
 _LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
 _OURS = frozenset({"state", "step", "log", "progress", "wait", "undo", "decision"})
@@ -85,3 +87,9 @@ class Notes:
                     *(f"{type} {body!r}" for type, body in self.events),
                 ]
             )
+
+
+def shows(text: str, secret: str) -> bool:
+    """Whether a text shows a secret: plain, as in a URL, or in base64."""
+    forms = {secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode()}
+    return any(form in text for form in forms)

@@ -73,7 +73,7 @@ class RecordingTools(Recorded):
         first = int(number) if number.isdecimal() else 0
         super().__init__(Journal(first=first, cancel_at=cancel_at))
         self.asked: set[str] = set()
-        self._secrets = dict(secrets or {})
+        self.secrets = dict(secrets or {})
         self._part = ""
 
     def log(self, message: str, *, level: LogLevel = "info") -> None:
@@ -176,9 +176,9 @@ class RecordingTools(Recorded):
     def secret(self, name: str) -> Secret:
         """A handle on one of the secrets that were given."""
         self.asked.add(name)
-        if name not in self._secrets:
+        if name not in self.secrets:
             raise NotFound(f"The run has no secret {name!r}.", next="Pass it as `secrets=`.")
-        return Secret(name, self._secrets[name])
+        return Secret(name, self.secrets[name])
 
     def undo(self, name: str, data: Mapping[str, Any]) -> None:
         """Keep how to take back what this step did."""
@@ -192,7 +192,7 @@ class RecordingTools(Recorded):
         inner = RecordingTools(
             seconds=left if seconds is None else min(left, seconds),
             key=f"{self.run_id}:{step.seq}",
-            secrets=self._secrets,
+            secrets=self.secrets,
         )
         inner.journal, inner.notes, inner.asked = self.journal, self.notes, self.asked
         inner._part = step.key

@@ -59,7 +59,7 @@ class WorkerTimes(msgspec.Struct, frozen=True):
     retry: float = 1.0
 
     @classmethod
-    def of_takeover(cls, seconds: float, *, grace: float = 20.0) -> WorkerTimes:
+    def of_takeover(cls, seconds: float, grace: float) -> WorkerTimes:
         """Times by which a dead worker's runs go on within so many seconds."""
         return cls(seconds / 7.5, seconds * 0.6, seconds / 5, grace=grace)
 

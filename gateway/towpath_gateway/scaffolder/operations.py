@@ -16,6 +16,7 @@ from towpath_gateway.scaffolder.wire import (
     FormWire,
     RefusedValue,
     RefusedValues,
+    RetryTask,
     Stopped,
     TaskCreated,
     TaskEvent,
@@ -134,6 +135,23 @@ CANCEL_TASK = Operation(
     summary="Cancel a task",
     gives=(Given(type=Stopped, example=Stopped("cancelled"), description="It was asked to stop."),),
     errors=(404, 409),
+)
+RETRY_TASK = Operation(
+    id="retryTask",
+    summary="Take up a task again",
+    takes=RetryTask,
+    request=RetryTask({"TOKEN": "a secret"}),
+    optional=True,
+    gives=(
+        Given(
+            status=201,
+            type=TaskCreated,
+            example=TaskCreated(_TASK_ID),
+            description="It goes on; its id is the same.",
+        ),
+    ),
+    headers=(IDEMPOTENCY_KEY,),
+    errors=(404, 409, 422),
 )
 LIST_TASK_EVENTS = Operation(
     id="listTaskEvents",

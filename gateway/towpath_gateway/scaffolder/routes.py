@@ -26,6 +26,7 @@ from towpath_gateway.scaffolder.wire import (
     CreateTask,
     FormWire,
     RefusedValues,
+    RetryTask,
     Stopped,
     TaskCreated,
     TaskWire,
@@ -118,8 +119,21 @@ class ScaffolderController(Controller):
     async def cancel(self, request: Ask, task_id: TaskId) -> Answer:
         """Ask it to stop; a running action sees it at its next check."""
         run = await _run(request, task_id)
-        await request.platform.runs.cancel(request.principal, run.id)
+        await request.platform.control.cancel(request.principal, run.id)
         return reply(Stopped("cancelled"))
+
+    @post("/tasks/{task_id:str}/retry", RUN, op.RETRY_TASK)
+    async def retry(self, request: Ask, task_id: TaskId) -> Answer:
+        """Go on with a task that failed or was cancelled, at the step it ended with.
+
+        Secrets were wiped at its end, and are given again.
+        """
+        run = await _run(request, task_id)
+        new = await request.read_if_any(RetryTask, RetryTask())
+        await request.platform.control.retry(
+            request.principal, run.id, secrets=new.secrets, key=request.key
+        )
+        return reply(TaskCreated(run.id), 201)
 
     @get("/tasks/{task_id:str}/events", RUN, op.LIST_TASK_EVENTS)
     async def events(self, request: Ask, task_id: TaskId, after: After = 0) -> Answer:

@@ -22,6 +22,7 @@ __all__ = (
     "CreateTask",
     "FormWire",
     "RefusedValues",
+    "RetryTask",
     "Stopped",
     "TaskCreated",
     "TaskEvent",
@@ -51,6 +52,16 @@ class CreateTask(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     template_ref: str
     values: dict[str, Any]
     secrets: dict[str, str] | None = None
+
+
+class RetryTask(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of a retry; secrets are sealed, and wiped when the run ends."""
+
+    secrets: dict[str, str] | None = None
+
+    def __repr__(self) -> str:
+        """Show nothing of the secrets."""
+        return "RetryTask()"
 
 
 class TaskCreated(Wire, frozen=True):

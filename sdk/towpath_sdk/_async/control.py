@@ -77,9 +77,9 @@ class AsyncRunControl:
 
         Args:
             id: the run.
-            force: stop it even if it does not heed; a step that was open may then have had an
-                effect that nobody recorded, and the run ends as `unknown`.
-            grace: seconds that it gets to stop by itself before it is forced.
+            force: end it now, from outside; a step that was open may then have had an effect
+                that nobody recorded, and the run ends as `unknown`.
+            grace: end it so only if it has not stopped by itself within these seconds.
             reason: for the record.
             idempotency_key: sent along; the same call is not done twice.
 
@@ -104,7 +104,7 @@ class AsyncRunControl:
         Args:
             id: a run that failed, was cancelled, or is `unknown`.
             input: the whole input instead of the one it had.
-            secrets: instead of those of the same names that it had.
+            secrets: those that it needs; the ones it had were wiped when it ended.
             reason: for the record.
             idempotency_key: sent along; the same call is not done twice.
 

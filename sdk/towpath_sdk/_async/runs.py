@@ -96,17 +96,19 @@ class AsyncRuns(AsyncRunControl):
         """
         return (await self._link.read(get(run_path(id, "steps")), Page[Step])).items
 
-    async def log(self, id: str, *, after: int = 0) -> str:
-        """Read what a run has said so far, as text for people; does not wait for more.
+    async def log(self, id: str, *, after: int = 0, level: str | None = None) -> str:
+        """Read what a run has said so far, as lines of text; does not wait for more.
 
         Args:
             id: the run.
             after: leave out events up to this number.
+            level: leave out what is below `debug`, `info`, `warning` or `error`; `info` without.
 
         Raises:
             NotFound: there is no such run, or the asker may not see it.
         """
-        asked = (("after", str(after)),) if after else ()
+        chosen = (("after", str(after) if after else None), ("level", level))
+        asked = tuple((name, value) for name, value in chosen if value is not None)
         headers = (("accept", "text/plain"),)
         call = Call("GET", run_path(id, "log"), params=asked, headers=headers)
         return (await self._link.send(call)).decode("utf-8", "replace")

@@ -27,11 +27,13 @@ class Waiting(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     Attributes:
         type: `time`, `signal`, `approval` or `child`, or one a newer platform knows.
-        step: key of the step that waits; None where the step itself says so.
-        name: the signal that is waited for, or the approval's name.
+        step: key of the step that waits.
+        name: of what is waited for, for people.
         question: what is to be approved, for people.
         approvers: references of who may answer; empty where that is not narrowed.
-        until: when the wait ends by itself.
+        subject: what the question is about; free-form.
+        until: when it is over, or given up.
+        event: the signal that is waited for.
         run: the child run that is waited for.
     """
 
@@ -40,7 +42,9 @@ class Waiting(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     name: str | None = None
     question: str | None = None
     approvers: tuple[str, ...] = ()
+    subject: Any = None
     until: datetime | None = None
+    event: str | None = None
     run: str | None = None
 
     @property
@@ -50,7 +54,7 @@ class Waiting(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
             asked = " or ".join(self.approvers)
             return f"approval by {asked}" if asked else "approval"
         if self.type == "signal":
-            return f"signal {self.name}" if self.name else "a signal"
+            return f"signal {self.event}" if self.event else "a signal"
         if self.type == "time":
             return f"{self.until:%Y-%m-%d %H:%M:%S} UTC" if self.until else "a time to come"
         if self.type == "child":
@@ -102,8 +106,9 @@ class Run(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         schedule: the schedule that began it.
         cancel_by: when it is stopped by force, where it was asked to stop.
         held: why it is queued and no worker may take it.
-        waiting: what it waits for.
-        secret_names: of the secrets it was given.
+        undoes: the run whose effects it takes back.
+        waiting: what its steps wait for.
+        secret_names: of the secrets it was given; they are wiped when it ends.
         input: what it was asked to do; free-form, per kind. None in lists.
         output: what it made; free-form, per kind.
         steps: in order; empty in lists, `runs.get` has them.
@@ -127,7 +132,8 @@ class Run(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     schedule: str | None = None
     cancel_by: datetime | None = None
     held: str | None = None
-    waiting: Waiting | None = None
+    undoes: str | None = None
+    waiting: tuple[Waiting, ...] = ()
     secret_names: tuple[str, ...] = ()
     input: Any = None
     output: dict[str, Any] | None = None
@@ -143,9 +149,10 @@ class Run(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 class Event(msgspec.Struct, frozen=True, rename="camel"):
     """Something that happened in a run; `seq` grows from one to the next.
 
-    Types and their bodies: `log` {message, level, step?}, `step` {key, name, state}, `progress`
-    {done, total?, unit, step}, `state` {state}, `wait` {step, type, ...} as `Waiting` has it,
-    `decision` {step, by, ...}. Plugins may add types of their own.
+    Types and their bodies: `log` {message, level, step?}, `step` {key, name, state, error?},
+    `progress` {done, total?, unit, step}, `state` {state, error?}, `wait` {key, name, type, ...}
+    where a wait begins and {key, type, outcome, by?, reason?} where it ends. Plugins may add types
+    of their own.
     """
 
     seq: int
@@ -155,40 +162,62 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def waiting(self) -> Waiting | None:
-        """What a `wait` tells; None for other types."""
-        if self.type != "wait":
+        """What is waited for from here on; None where no wait begins."""
+        if self.type != "wait" or "outcome" in self.body:
             return None
         try:
-            return msgspec.convert(self.body, Waiting)
+            known = msgspec.convert(self.body, Waiting)
         except msgspec.ValidationError:
-            return Waiting(str(self.body.get("type", "")))
+            known = Waiting(str(self.body.get("type", "")))
+        return msgspec.structs.replace(known, step=self.body.get("key"))
 
     @property
     def text(self) -> str:
         """The event in one line, for people; empty for types that this SDK does not know."""
-        body = self.body
-        if self.type == "log":
-            return str(body.get("message", ""))
-        if self.type == "step":
-            return f"{body.get('name') or body.get('key', '')}: {body.get('state', '')}"
-        if self.type == "state":
-            return str(body.get("state", ""))
-        if self.type == "progress":
-            total = f" of {body['total']}" if body.get("total") is not None else ""
-            return f"{body.get('done', '')}{total} {body.get('unit', '')}".rstrip()
+        tell = _TELLERS.get(self.type)
         if (waiting := self.waiting) is not None:
             asked = f": {waiting.question}" if waiting.question else ""
             return f"waits for {waiting.text}{asked}"
-        if self.type == "decision":
-            return _decision(body)
-        return ""
+        return tell(self.body) if tell is not None else ""
 
 
-def _decision(body: dict[str, Any]) -> str:
-    said = body.get("decision") or ("approved" if body.get("approved") else "decided")
-    by = f" by {body['by']}" if body.get("by") else ""
-    reason = f": {body['reason']}" if body.get("reason") else ""
-    return f"{said}{by}{reason}"
+def _log(body: dict[str, Any]) -> str:
+    return str(body.get("message", ""))
+
+
+def _step(body: dict[str, Any]) -> str:
+    return f"{body.get('name') or body.get('key', '')}: {body.get('state', '')}"
+
+
+def _state(body: dict[str, Any]) -> str:
+    return str(body.get("state", ""))
+
+
+def _progress(body: dict[str, Any]) -> str:
+    total = f" of {body['total']}" if body.get("total") is not None else ""
+    return f"{body.get('done', '')}{total} {body.get('unit', '')}".rstrip()
+
+
+def _outcome(body: dict[str, Any]) -> str:
+    what = body.get("outcome")
+    if what == "timed-out":
+        return f"the {body.get('type', 'answer')} did not come in time"
+    if what in ("approved", "rejected"):
+        by = f" by {body['by']}" if body.get("by") else ""
+        reason = f": {body['reason']}" if body.get("reason") else ""
+        return f"{what}{by}{reason}"
+    if body.get("type") == "child":
+        return f"run {body['run']} has ended" if body.get("run") else "the run has ended"
+    return "the time has come" if what == "passed" else f"the {body.get('type')} came"
+
+
+_TELLERS = {
+    "log": _log,
+    "step": _step,
+    "state": _state,
+    "progress": _progress,
+    "wait": _outcome,
+}
 
 
 class RunKind(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
