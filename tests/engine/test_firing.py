@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from engine_kit import ADA, until
+from engine_kit import ADA, ADMIN, until
 from msgspec.structs import replace
 from schedule_kit import Room, months_ago
 from sqlalchemy import text, update
 
 from towpath_core.errors import Forbidden, Unavailable
 from towpath_engine.runs.firing import Schedules, firing_id
+from towpath_engine.runs.schedule_records import ScheduleChange
 from towpath_engine.runs.schedule_tables import SCHEDULES
 from towpath_engine.runs.schedule_times import times_of
 from towpath_engine.runs.tables import RUNS
@@ -261,6 +262,14 @@ class TestRights:
         shown = await room.schedules.get(ADA, "nightly")
         assert (shown.paused, shown.next, len(await room.started())) == (True, (), 1)
         assert (shown.trouble.error.code, shown.trouble.at) == ("forbidden", months_ago(0))
+        # Nobody else gives the rights back that were taken.
+        for act in (
+            room.schedules.resume(ADMIN, "nightly"),
+            room.schedules.run_now(ADMIN, "nightly"),
+            room.schedules.change(ADMIN, "nightly", ScheduleChange(priority=1)),
+        ):
+            with pytest.raises(Forbidden, match="revoked"):
+                await act
         resumed = await room.schedules.resume(ADA, "nightly")
         assert (resumed.paused, resumed.trouble) == (False, None)
         assert (await room.row())["principal"]["token_id"] is None

@@ -18,18 +18,22 @@ import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from towpath_core.errors import Forbidden, TowpathError, Unavailable
+from towpath_core.errors import TowpathError, Unavailable
 from towpath_engine import audit
 from towpath_engine.runs.faults import describe_error
 from towpath_engine.runs.journal import CLOCK
 from towpath_engine.runs.schedule_records import Trouble, owner_of
 from towpath_engine.runs.schedule_rows import moment_of
-from towpath_engine.runs.schedule_starting import AcceptsRuns, check_open, start_run
+from towpath_engine.runs.schedule_starting import (
+    AcceptsRuns,
+    check_open,
+    check_token,
+    start_run,
+)
 from towpath_engine.runs.schedule_tables import SCHEDULES
 from towpath_engine.runs.schedule_times import Times, times_of
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.store.database import Database, DatabaseUnavailable, Transaction
-from towpath_engine.store.tables import TOKENS
 
 __all__ = ("Schedules", "firing_id")
 
@@ -135,7 +139,7 @@ class Schedules:
         values: dict[str, Any] = {}
         try:
             times = times_of(row["cron"], row["zone"])
-            await _check_token(transaction, row)
+            await check_token(transaction, row)
         except TowpathError as error:
             values = {"paused": True, "next_at": None, "trouble": _trouble(row["next_at"], error)}
         else:
@@ -206,20 +210,6 @@ def _wanted(row: Mapping[Any, Any], times: Times, moment: datetime) -> list[date
     if row["catch_up"] == "skip":
         return [at for at in due if moment - at <= _LATE]
     return due
-
-
-async def _check_token(transaction: Transaction, row: Mapping[Any, Any]) -> None:
-    """See that the token that a schedule has its rights from was not taken back.
-
-    That it has expired is no matter: schedules outlive tokens.
-    """
-    token_id = row["principal"].get("token_id")
-    query = select(TOKENS.c.revoked_at).where(TOKENS.c.id == token_id)
-    if token_id and (await transaction.execute(query)).scalar_one_or_none() is not None:
-        raise Forbidden(
-            "The token that the schedule has its rights from was revoked.",
-            next="Resume it, and its runs have the rights of the token that you use.",
-        )
 
 
 def _trouble(at: datetime, error: BaseException) -> dict[str, Any]:
