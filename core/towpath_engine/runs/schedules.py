@@ -6,6 +6,7 @@ the rights that the maker had when it was made, changed or resumed the last time
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -115,7 +116,8 @@ class ScheduleService:
         async with self._database.begin() as transaction:
             moment = await moment_of(transaction)
             rows = (await transaction.execute(query)).mappings().all()
-        return [schedule_of(row, moment) for row in rows]
+        # Many times are worked out: other requests are not to wait for that.
+        return await asyncio.to_thread(lambda: [schedule_of(row, moment) for row in rows])
 
     async def get(self, principal: Principal, which: str) -> ScheduleInfo:
         """One schedule, by its id or its name.
