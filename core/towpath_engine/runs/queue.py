@@ -50,6 +50,12 @@ _REQUEUE = text(
     """
 )
 
+# Workers that start take those off the list that were silent; they may only have been paused.
+_BEAT = """
+    INSERT INTO procrastinate_workers (id, last_heartbeat) OVERRIDING SYSTEM VALUE
+    VALUES (%(worker_id)s, now()) ON CONFLICT (id) DO UPDATE SET last_heartbeat = now()
+    """
+
 _DROP = text(
     """
     DELETE FROM procrastinate_jobs
@@ -112,6 +118,10 @@ class OwnJobs(JobManager):
         await self.connector.execute_query_async(
             "DELETE FROM procrastinate_jobs WHERE id = %(id)s", id=job.id
         )
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        """Give a sign of life; a worker that slept and was taken for dead is listed again by it."""
+        await self.connector.execute_query_async(_BEAT, worker_id=worker_id)
 
 
 async def enqueue(
