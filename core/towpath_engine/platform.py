@@ -43,6 +43,7 @@ from towpath_engine.provisioning.marks import WHEN_STOPPED
 from towpath_engine.provisioning.reopening import WHEN_RETRIED
 from towpath_engine.provisioning.service import ProvisioningService
 from towpath_engine.runs.approvals import Approvals
+from towpath_engine.runs.children import Children
 from towpath_engine.runs.context import Executor
 from towpath_engine.runs.control import RunControl
 from towpath_engine.runs.firing import Schedules
@@ -132,7 +133,7 @@ class Platform:
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
         self.starters = Starters(database, host, self.runs, self.policy, self.scaffolding)
         self.schedules = ScheduleService(database, self.starters)
-        self.approvals = Approvals(database, self.policy)
+        self.approvals = Approvals(database, self.policy, self_approval=settings.runs.self_approval)
         self.undoing = Undoing(database, self.runs, self.policy)
         self.control = RunControl(
             database,
@@ -160,8 +161,9 @@ class Platform:
             queues=queues,
             limits=runs.queue_limits,
             times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
-            starting=self.starters,
+            starting=Children(self.database, self.starters, self.control),
             max_crashes=runs.max_crashes,
+            chores=(self.control.heal,),
         )
 
     def _executors(self) -> dict[str, Executor]:
