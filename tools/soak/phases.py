@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -31,10 +31,11 @@ _STANDING = (
 
 
 class Size(NamedTuple):
-    """How much of everything a phase has."""
+    """How much of everything a phase has; `seconds` is the most time that faults may take."""
 
     faults: int
     runs: int
+    seconds: float
     parallel: int = 16
 
 
@@ -68,6 +69,15 @@ class Scene(msgspec.Struct):
         self.strikes.append(Strike(worker, time.monotonic()))
         self.faults += 1
 
+    async def rounds(self, faults: int) -> AsyncIterator[int]:
+        """Count faults, as long as there is time for them; one that there is none for is told."""
+        over = time.monotonic() + self.size.seconds
+        for number in range(faults):
+            if time.monotonic() > over:
+                self.found.append(f"{number} of {faults} faults in {self.size.seconds:.0f} s")
+                return
+            yield number
+
     async def some_worker(self, *, busy: bool = False) -> Program:
         """One that lives at the moment, and has begun a run where `busy` is asked for."""
         while True:
@@ -78,6 +88,12 @@ class Scene(msgspec.Struct):
             if living:
                 return self.chance.choice(living)
             await asyncio.sleep(0.05)
+
+    async def progress(self, steps: int, *, most: float) -> None:
+        """Wait until followers were shown the end of so many more steps; `most` seconds long."""
+        wanted, over = self.work.history.steps + steps, time.monotonic() + most
+        while self.work.history.steps < wanted and time.monotonic() < over:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
     async def pause(self, least: float, most: float) -> None:
         """Wait for a while."""
@@ -117,14 +133,16 @@ class Phase(NamedTuple):
 
 async def kill(scene: Scene, faults: int) -> None:
     """kill -9 of workers at random moments."""
-    for _ in range(faults):
+    async for _ in scene.rounds(faults):
         await scene.pause(0.4, 1.8)
+        # On a busy machine nothing would ever get on between two kills.
+        await scene.progress(scene.chance.randint(1, 5), most=4.0)
         scene.strike((await scene.some_worker(busy=True)).kill())
 
 
 async def stop_gently(scene: Scene, faults: int) -> None:
     """SIGTERM of workers: they hand back what they have, and end well."""
-    for _ in range(faults):
+    async for _ in scene.rounds(faults):
         await scene.pause(0.5, 2.0)
         (await scene.some_worker()).terminate()
         scene.faults += 1
@@ -135,7 +153,7 @@ async def stop_gently(scene: Scene, faults: int) -> None:
 
 async def zombies(scene: Scene, faults: int) -> None:
     """SIGSTOP for longer than a takeover takes, then SIGCONT."""
-    for _ in range(faults):
+    async for _ in scene.rounds(faults):
         await scene.pause(0.5, 2.0)
         one = await scene.some_worker()
         worker = one.pause()
@@ -196,7 +214,7 @@ def _open_runs(postgres: Postgres) -> dict[str, int]:
 async def database(scene: Scene, faults: int) -> None:
     """Restarts of PostgreSQL: fast and immediate, in mid-run and in mid-claim."""
     postgres = scene.stage.postgres
-    for _ in range(faults):
+    async for _ in scene.rounds(faults):
         await scene.pause(1.0, 4.0)
         immediate, claim = scene.chance.random() < 0.6, scene.chance.random() < 0.5
         down = scene.chance.choice((0.0, 0.0, 0.5, 3.0))
@@ -222,7 +240,9 @@ def _hold_claims(url: str, immediate: bool, restart: Callable[..., None], down: 
 async def proxies(scene: Scene, faults: int) -> None:
     """The connections to PostgreSQL: slow, reset, half closed, silent."""
     names = list(scene.stage.proxies)
-    for mode in itertools.islice(itertools.cycle(MODES), faults):
+    modes = itertools.cycle(MODES)
+    async for _ in scene.rounds(faults):
+        mode = next(modes)
         await scene.pause(0.5, 1.5)
         if mode == "hole":
             await _silence(scene, await scene.some_worker())
@@ -251,7 +271,7 @@ async def _silence(scene: Scene, program: Program) -> None:
 async def cables(scene: Scene, faults: int) -> None:
     """Cables of workers and gateways pulled out of the network for a while."""
     places = [one.name for one in (*scene.stage.workers, *scene.stage.gateways)]
-    for _ in range(faults):
+    async for _ in scene.rounds(faults):
         await scene.pause(1.0, 3.0)
         name, network = places[scene.faults % len(places)], scene.stage.network
         network.pull(name)
@@ -269,7 +289,7 @@ async def cables(scene: Scene, faults: int) -> None:
 async def clocks(scene: Scene, faults: int) -> None:
     """Workers' clocks a day ahead, a day behind, and jumping between them."""
     jumping = scene.stage.folder / "clock-2"
-    for _ in range(faults):
+    async for _ in scene.rounds(faults):
         await scene.pause(2.0, 4.0)
         _say_time(jumping, ("+86400", "-86400", "+0", "+3600")[scene.faults % 4])
         scene.faults += 1
@@ -285,7 +305,7 @@ async def full_disk(scene: Scene, faults: int) -> None:
     """No room left for events, several times; and what is said about it meanwhile."""
     disk = scene.disk
     assert disk is not None
-    for _ in range(faults):
+    async for _ in scene.rounds(faults):
         await scene.pause(1.0, 2.0)
         disk.fill()
         scene.faults += 1
@@ -337,21 +357,29 @@ PHASES: Mapping[str, Phase] = {
     "kill": Phase(
         "kill -9 of workers",
         kill,
-        Size(200, 600, 24),
-        Size(8, 40),
+        Size(200, 2000, 480, 24),
+        Size(8, 100, 60),
         workers=4,
         takeover=15.0,
         mix=(*MIX, BLIND, BLIND),
     ),
-    "stop": Phase("SIGTERM of workers", stop_gently, Size(15, 100), Size(3, 20), dies=False),
-    "zombies": Phase("workers paused and woken", zombies, Size(5, 200), Size(1, 20), takeover=15.0),
-    "database": Phase("PostgreSQL restarted", database, Size(12, 200), Size(2, 20)),
-    "proxies": Phase("connections cut", proxies, Size(8, 200), Size(4, 20), proxied=True),
-    "clocks": Phase("clocks moved", clocks, Size(8, 80), Size(2, 20), clocks=True),
-    "disk": Phase("no room for events", full_disk, Size(3, 80), Size(1, 20), small_disk=True),
-    "short": Phase("a little of everything", short, Size(5, 30), Size(5, 30), proxied=True),
-    "nothing": Phase("nothing at all", nothing, Size(20, 100), Size(5, 20)),
-    "cables": Phase("cables pulled", cables, Size(5, 150), Size(1, 20), cables=True),
+    "stop": Phase("SIGTERM of workers", stop_gently, Size(10, 200, 60), Size(3, 50, 40)),
+    "zombies": Phase(
+        "workers paused and woken",
+        zombies,
+        Size(4, 500, 120),
+        Size(1, 100, 60),
+        takeover=15.0,
+    ),
+    "database": Phase("PostgreSQL restarted", database, Size(10, 500, 90), Size(2, 100, 40)),
+    "proxies": Phase("connections cut", proxies, Size(8, 500, 90), Size(4, 100, 60), proxied=True),
+    "clocks": Phase("clocks moved", clocks, Size(6, 200, 60), Size(2, 50, 30), clocks=True),
+    "disk": Phase(
+        "no room for events", full_disk, Size(2, 200, 60), Size(1, 50, 40), small_disk=True
+    ),
+    "cables": Phase("cables pulled", cables, Size(4, 500, 100), Size(1, 100, 50), cables=True),
+    "short": Phase("a little of everything", short, Size(5, 30, 60), Size(5, 30, 60), proxied=True),
+    "nothing": Phase("nothing at all", nothing, Size(20, 100, 60), Size(5, 20, 60)),
 }
 
 USUAL = [name for name in PHASES if name not in ("short", "nothing")]

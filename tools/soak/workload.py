@@ -25,7 +25,7 @@ MIX = (SEQUENCE, SEQUENCE, SEQUENCE, WAITS, WAITS, FAMILY, TAKEN_BACK)
 """Kinds that a phase runs, in their shares. Not `soak-blind`: see `orders`."""
 
 _LOST, _DIES = 0.1, 0.03
-_TAKEN_UP = 5
+_TAKEN_UP = 20
 _AGAIN_SECONDS = 0.3
 _ANSWER_SECONDS = 15.0
 _GIVE_UP = 400
