@@ -53,7 +53,7 @@ def main() -> int:
     except NotApart as error:
         print(f"soak: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 
 

@@ -87,7 +87,7 @@ async def perform(
     async with _staged(phase, folder, network) as stage, _disk(phase, stage) as disk:
         history = History()
         work = Workload(stage.clients, stage.approvers, history, stage.provider.has)
-        scene = Scene(stage, work, chance, size, disk=disk)
+        scene = Scene(stage, work, chance, size, phase.within, disk=disk)
         in_time = await _break(scene, phase, seed)
         facts = await asyncio.to_thread(
             gather, stage.postgres.inside(), stage.provider, work.asked, history.shown

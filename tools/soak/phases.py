@@ -22,7 +22,8 @@ from workload import BLIND, MIX, Workload
 
 __all__ = ("PHASES", "USUAL", "Phase", "Scene", "Size")
 
-_STILL_SECONDS = 25.0
+_PATIENCE = 40.0
+"""How long at the most runs are waited for whose worker can do nothing."""
 _TRIES = 100
 _STANDING = (
     "SELECT (pid, xact_start)::text FROM pg_stat_activity"
@@ -47,6 +48,7 @@ class Scene(msgspec.Struct):
         work: what goes on meanwhile.
         chance: decides what is broken when.
         size: how often.
+        within: seconds in which runs must go on whose worker can do nothing.
         disk: holds the events, where the phase wants one that can be filled.
         strikes: workers that were taken out.
         faults: how many faults there were.
@@ -58,6 +60,7 @@ class Scene(msgspec.Struct):
     work: Workload
     chance: random.Random
     size: Size
+    within: float = _PATIENCE
     disk: SmallDisk | None = None
     strikes: list[Strike] = []
     faults: int = 0
@@ -108,7 +111,8 @@ class Phase(NamedTuple):
         strike: breaks things; returns when it has done so often enough and all is whole again.
         full, quick: how much of it.
         workers: how many there are.
-        takeover: seconds within which a dead worker's runs must go on.
+        takeover: what workers are told of how soon to take over, in seconds.
+        within: seconds in which that is seen to happen; where it is not given, that it does.
         mix: kinds of run.
         proxied: whether proxies stand before the database.
         cables: whether it needs a network whose cables can be pulled.
@@ -123,6 +127,7 @@ class Phase(NamedTuple):
     quick: Size
     workers: int = 3
     takeover: float = 8.0
+    within: float = _PATIENCE
     mix: Sequence[str] = MIX
     proxied: bool = False
     cables: bool = False
@@ -192,13 +197,13 @@ async def _taken_over(scene: Scene, worker: str) -> None:
     began, standing = time.monotonic(), await asyncio.to_thread(_open_runs, scene.stage.postgres)
     while standing:
         waited = time.monotonic() - began
-        if waited > scene.stage.takeover + _STILL_SECONDS:
+        if waited > _PATIENCE:
             scene.found.append(f"without {worker}, runs stand still: {sorted(standing)[:3]}")
             return
         await asyncio.sleep(0.2)
         now = await asyncio.to_thread(_open_runs, scene.stage.postgres)
         standing = {run: last for run, last in standing.items() if now.get(run) == last}
-        if not standing and waited > scene.stage.takeover:
+        if not standing and waited > scene.within:
             scene.found.append(f"without {worker}, runs went on after {waited:.1f} s only")
 
 
@@ -370,6 +375,7 @@ PHASES: Mapping[str, Phase] = {
         Size(4, 500, 120),
         Size(1, 100, 60),
         takeover=15.0,
+        within=15.0,
     ),
     "database": Phase("PostgreSQL restarted", database, Size(10, 500, 90), Size(2, 100, 40)),
     "proxies": Phase("connections cut", proxies, Size(8, 500, 90), Size(4, 100, 60), proxied=True),
