@@ -1,106 +1,17 @@
-"""What is broken, phase by phase. Each is given a stage on which work goes on, and breaks it."""
+"""The phases: what is broken in each, how often, and on what platform."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import random
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
-import psycopg
-from postgres import Postgres, SmallDisk
-from programs import Program
-from stage import Stage
-from takeovers import Strike
-from tcp_proxy import MODES
-from workload import BLIND, MIX, Workload
+from outer_faults import cables, clocks, database, full_disk, proxies
+from scene import PATIENCE, Scene, Size
+from worker_faults import kill, stop_gently, zombies
+from workload import BLIND, MIX
 
-__all__ = ("PHASES", "USUAL", "Phase", "Scene", "Size")
-
-_PATIENCE = 40.0
-"""How long at the most runs are waited for whose worker can do nothing."""
-_TRIES = 100
-_STANDING = (
-    "SELECT (pid, xact_start)::text FROM pg_stat_activity"
-    " WHERE state = 'idle in transaction' AND backend_xid IS NOT NULL"
-)
-
-
-class Size(NamedTuple):
-    """How much of everything a phase has; `seconds` is the most time that faults may take."""
-
-    faults: int
-    runs: int
-    seconds: float
-    parallel: int = 16
-
-
-class Scene(msgspec.Struct):
-    """What a phase works with, and what it finds.
-
-    Attributes:
-        stage: the platform.
-        work: what goes on meanwhile.
-        chance: decides what is broken when.
-        size: how often.
-        within: seconds in which runs must go on whose worker can do nothing.
-        disk: holds the events, where the phase wants one that can be filled.
-        strikes: workers that were taken out.
-        faults: how many faults there were.
-        found: what was not as it must be, besides what the checker finds.
-        notes: what is good to know of it.
-    """
-
-    stage: Stage
-    work: Workload
-    chance: random.Random
-    size: Size
-    within: float = _PATIENCE
-    disk: SmallDisk | None = None
-    strikes: list[Strike] = []
-    faults: int = 0
-    found: list[str] = []
-    notes: list[str] = []
-
-    def strike(self, worker: str) -> None:
-        """Count a fault that takes a worker out."""
-        self.strikes.append(Strike(worker, time.monotonic()))
-        self.faults += 1
-
-    async def rounds(self, faults: int) -> AsyncIterator[int]:
-        """Count faults, as long as there is time for them; one that there is none for is told."""
-        over = time.monotonic() + self.size.seconds
-        for number in range(faults):
-            if time.monotonic() > over:
-                self.found.append(f"{number} of {faults} faults in {self.size.seconds:.0f} s")
-                return
-            yield number
-
-    async def some_worker(self, *, busy: bool = False) -> Program:
-        """One that lives at the moment, and has begun a run where `busy` is asked for."""
-        while True:
-            living = [one for one in self.stage.workers if one.alive]
-            if busy:
-                # One that is killed as soon as it starts loses nothing, and proves nothing.
-                living = [one for one in living if one.worker in self.work.history.workers]
-            if living:
-                return self.chance.choice(living)
-            await asyncio.sleep(0.05)
-
-    async def progress(self, steps: int, *, most: float) -> None:
-        """Wait until followers were shown the end of so many more steps; `most` seconds long."""
-        wanted, over = self.work.history.steps + steps, time.monotonic() + most
-        while self.work.history.steps < wanted and time.monotonic() < over:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-    async def pause(self, least: float, most: float) -> None:
-        """Wait for a while."""
-        await asyncio.sleep(self.chance.uniform(least, most))
+__all__ = ("PHASES", "USUAL", "Phase")
 
 
 class Phase(NamedTuple):
@@ -118,7 +29,6 @@ class Phase(NamedTuple):
         cables: whether it needs a network whose cables can be pulled.
         clocks: whether workers' clocks are moved.
         small_disk: whether events are kept on a disk that can be filled.
-        dies: whether the provider may kill its caller.
     """
 
     title: str
@@ -127,210 +37,12 @@ class Phase(NamedTuple):
     quick: Size
     workers: int = 3
     takeover: float = 8.0
-    within: float = _PATIENCE
+    within: float = PATIENCE
     mix: Sequence[str] = MIX
     proxied: bool = False
     cables: bool = False
     clocks: bool = False
     small_disk: bool = False
-    dies: bool = True
-
-
-async def kill(scene: Scene, faults: int) -> None:
-    """kill -9 of workers at random moments."""
-    async for _ in scene.rounds(faults):
-        await scene.pause(0.4, 1.8)
-        # On a busy machine nothing would ever get on between two kills.
-        await scene.progress(scene.chance.randint(1, 5), most=4.0)
-        scene.strike((await scene.some_worker(busy=True)).kill())
-
-
-async def stop_gently(scene: Scene, faults: int) -> None:
-    """SIGTERM of workers: they hand back what they have, and end well."""
-    async for _ in scene.rounds(faults):
-        await scene.pause(0.5, 2.0)
-        (await scene.some_worker()).terminate()
-        scene.faults += 1
-    await _until(lambda: all(one.alive for one in scene.stage.workers), 60)
-    for one in scene.stage.workers:
-        scene.found += [f"{one.name} ended with status {s}" for s in one.deaths if s not in (0, -9)]
-
-
-async def zombies(scene: Scene, faults: int) -> None:
-    """SIGSTOP for longer than a takeover takes, then SIGCONT."""
-    async for _ in scene.rounds(faults):
-        await scene.pause(0.5, 2.0)
-        one = await scene.some_worker()
-        worker = one.pause()
-        if scene.chance.random() < 0.5:
-            await _in_a_transaction(scene, one)
-        scene.strike(worker)
-        await _taken_over(scene, worker)
-        one.resume()
-    # What they would write they write now.
-    await asyncio.sleep(2.0)
-
-
-async def _in_a_transaction(scene: Scene, program: Program) -> None:
-    """Let a paused worker go on until it is paused between a write and its commit."""
-    for _ in range(_TRIES):
-        if await asyncio.to_thread(_lasting_transactions, scene.stage.postgres):
-            scene.notes.append(f"{program.worker} was paused in a transaction")
-            return
-        program.resume()
-        await scene.pause(0.0, 0.05)
-        program.pause()
-
-
-def _lasting_transactions(postgres: Postgres) -> set[object]:
-    """Transactions that stand still: those of a paused process, because others end soon."""
-    found = []
-    with postgres.session() as session:
-        for _ in range(2):
-            found.append({row[0] for row in session.execute(_STANDING)})
-            time.sleep(0.05)
-    return found[0] & found[1]
-
-
-async def _taken_over(scene: Scene, worker: str) -> None:
-    """Wait until all runs go on, while a worker can do nothing."""
-    began, standing = time.monotonic(), await asyncio.to_thread(_open_runs, scene.stage.postgres)
-    while standing:
-        waited = time.monotonic() - began
-        if waited > _PATIENCE:
-            scene.found.append(f"without {worker}, runs stand still: {sorted(standing)[:3]}")
-            return
-        await asyncio.sleep(0.2)
-        now = await asyncio.to_thread(_open_runs, scene.stage.postgres)
-        standing = {run: last for run, last in standing.items() if now.get(run) == last}
-        if not standing and waited > scene.within:
-            scene.found.append(f"without {worker}, runs went on after {waited:.1f} s only")
-
-
-def _open_runs(postgres: Postgres) -> dict[str, int]:
-    """Runs that should be done now, and how many events each has."""
-    with postgres.session() as session:
-        rows = session.execute(
-            "SELECT id::text, last_event FROM runs WHERE state IN ('queued', 'running')"
-        )
-        return dict(rows.fetchall())  # type: ignore[arg-type]
-
-
-async def database(scene: Scene, faults: int) -> None:
-    """Restarts of PostgreSQL: fast and immediate, in mid-run and in mid-claim."""
-    postgres = scene.stage.postgres
-    async for _ in scene.rounds(faults):
-        await scene.pause(1.0, 4.0)
-        immediate, claim = scene.chance.random() < 0.6, scene.chance.random() < 0.5
-        down = scene.chance.choice((0.0, 0.0, 0.5, 3.0))
-        if claim:
-            await asyncio.to_thread(
-                _hold_claims, postgres.inside(), immediate, postgres.restart, down
-            )
-        else:
-            await asyncio.to_thread(postgres.restart, immediate=immediate, down=down)
-        scene.faults += 1
-        scene.notes.append(("immediate" if immediate else "fast") + (", in a claim" * claim))
-
-
-def _hold_claims(url: str, immediate: bool, restart: Callable[..., None], down: float) -> None:
-    """Let workers begin to claim jobs and come no further, and restart the server then."""
-    # Closed only: its session ends with the server.
-    with closing(psycopg.connect(url)) as connection:
-        connection.execute("LOCK TABLE procrastinate_jobs IN ACCESS EXCLUSIVE MODE")
-        time.sleep(1.2)
-        restart(immediate=immediate, down=down)
-
-
-async def proxies(scene: Scene, faults: int) -> None:
-    """The connections to PostgreSQL: slow, reset, half closed, silent."""
-    names = list(scene.stage.proxies)
-    modes = itertools.cycle(MODES)
-    async for _ in scene.rounds(faults):
-        mode = next(modes)
-        await scene.pause(0.5, 1.5)
-        if mode == "hole":
-            await _silence(scene, await scene.some_worker())
-            continue
-        hit = scene.chance.sample(names, scene.chance.randint(1, len(names)))
-        for name in hit:
-            scene.stage.proxies[name].set(mode)
-        await scene.pause(0.5, 3.0)
-        for name in hit:
-            scene.stage.proxies[name].set("pass")
-        scene.faults += 1
-        scene.notes.append(f"{mode} x{len(hit)}")
-
-
-async def _silence(scene: Scene, program: Program) -> None:
-    """Have nothing of a worker arrive until its runs go on at others, and then all of it."""
-    proxy = scene.stage.proxies[program.name]
-    proxy.set("hole")
-    scene.strike(program.worker)
-    await _taken_over(scene, program.worker)
-    proxy.set("pass")
-    await asyncio.sleep(2.0)
-    scene.notes.append("hole x1")
-
-
-async def cables(scene: Scene, faults: int) -> None:
-    """Cables of workers and gateways pulled out of the network for a while."""
-    places = [one.name for one in (*scene.stage.workers, *scene.stage.gateways)]
-    async for _ in scene.rounds(faults):
-        await scene.pause(1.0, 3.0)
-        name, network = places[scene.faults % len(places)], scene.stage.network
-        network.pull(name)
-        scene.faults += 1
-        try:
-            await scene.pause(4.0, 10.0)
-            if forgets := scene.faults % 2 == 1:
-                await asyncio.to_thread(network.forget, name)
-            await scene.pause(4.0, 10.0)
-        finally:
-            network.plug(name)
-        scene.notes.append(f"{name}{' forgotten' * forgets}")
-
-
-async def clocks(scene: Scene, faults: int) -> None:
-    """Workers' clocks a day ahead, a day behind, and jumping between them."""
-    jumping = scene.stage.folder / "clock-2"
-    async for _ in scene.rounds(faults):
-        await scene.pause(2.0, 4.0)
-        _say_time(jumping, ("+86400", "-86400", "+0", "+3600")[scene.faults % 4])
-        scene.faults += 1
-
-
-def _say_time(file: Path, offset: str) -> None:
-    partial = file.with_suffix(".new")
-    partial.write_text(f"{offset}\n")
-    partial.replace(file)
-
-
-async def full_disk(scene: Scene, faults: int) -> None:
-    """No room left for events, several times; and what is said about it meanwhile."""
-    disk = scene.disk
-    assert disk is not None
-    async for _ in scene.rounds(faults):
-        await scene.pause(1.0, 2.0)
-        disk.fill()
-        scene.faults += 1
-        try:
-            await scene.pause(6.0, 10.0)
-            await _is_said(scene)
-        finally:
-            disk.clear()
-
-
-async def _is_said(scene: Scene) -> None:
-    ready = []
-    for client in scene.stage.clients:
-        answer = await client.get("/readyz", timeout=20)
-        ready.append(answer.text)
-    scene.notes.append(f"readyz: {ready[0][:200]}")
-    if not any("space" in text or "disk" in text for text in ready):
-        scene.found.append(f"readiness does not say that the disk is full: {ready[0][:300]}")
-    if not scene.stage.logs(["No space left", "could not extend", "disk is full", "disk full"]):
-        scene.found.append("no log says that the disk is full")
 
 
 async def short(scene: Scene, faults: int) -> None:
@@ -350,12 +62,6 @@ async def short(scene: Scene, faults: int) -> None:
 async def nothing(scene: Scene, faults: int) -> None:
     """No fault: what the others are compared with."""
     await asyncio.sleep(faults)
-
-
-async def _until(holds: Callable[[], bool], seconds: float) -> None:
-    over = time.monotonic() + seconds
-    while not holds() and time.monotonic() < over:  # noqa: ASYNC110 - of other processes
-        await asyncio.sleep(0.1)
 
 
 PHASES: Mapping[str, Phase] = {

@@ -56,7 +56,7 @@ class Order(NamedTuple):
 
 
 def orders(
-    chance: random.Random, mix: Sequence[str] = MIX, *, seconds: float = 0.1, dies: bool = True
+    chance: random.Random, mix: Sequence[str] = MIX, *, seconds: float = 0.1
 ) -> Iterator[Order]:
     """Runs of all kinds without end, the same for the same chance.
 
@@ -65,7 +65,6 @@ def orders(
         mix: kinds. `soak-blind` only where every worker that dies is dead: a provider without
             idempotency keys cannot be guarded against one that wakes up again.
         seconds: how long an effect takes, at the most.
-        dies: whether a provider may kill its caller.
     """
     for number in itertools.count():
         kind = chance.choice(mix)
@@ -83,7 +82,7 @@ def orders(
         given["faults"] = {}
         for step in ("blind",) if kind == BLIND else ("s0", "s1", "s2"):
             if (lot := chance.random()) < _LOST:
-                given["faults"][step] = "die" if dies and lot < _DIES else "lost"
+                given["faults"][step] = "die" if lot < _DIES else "lost"
         undo = kind == TAKEN_BACK and chance.random() < 0.7
         key = f"key-{chance.randrange(3)}" if chance.random() < _KEYED else None
         stop = chance.randint(2, 15) if kind != BLIND and chance.random() < _STOPPED else None
