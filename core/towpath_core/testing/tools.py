@@ -117,8 +117,8 @@ class RecordingTools(Recorded):
         self.check()
         step = journal.begin(key, name, undo, repeatable or observe is not None)
         try:
-            found = self._inner(step, seconds)._perform(step, work, retry, observe)
-            return journal.end(step, found)
+            inner = self._inner(step, seconds)
+            return journal.end(step, inner._perform(step, work, retry, repeatable, observe))
         except Exception as error:
             failed = journal.fail(step, error)
             if isinstance(error, TowpathError):
@@ -211,22 +211,32 @@ class RecordingTools(Recorded):
         step: RecordedStep,
         work: Callable[[StepTools], Any],
         retry: Retry,
+        repeatable: bool,
         observe: Callable[[StepTools], Observed | None] | None,
     ) -> Any:
-        if observe is not None and step.attempts > 1:
-            seen = observe(self)
-            if seen is None:
-                raise OutcomeUnknown(f"Nobody knows whether the step {step.name!r} was done.")
-            if seen.found:
-                return seen.output
-        for _ in range(1, retry.attempts):
+        if observe is not None and step.attempts > 1 and (seen := self._look(step, observe)).found:
+            return seen.output
+        attempt = 1
+        while True:
             try:
                 return self._call(step, work)
             except Unavailable as error:
+                if not repeatable and (seen := self._look(step, observe)).found:
+                    return seen.output
+                if attempt >= retry.attempts:
+                    raise
                 self.log(f"{error.what} Trying again.", level="warning")
                 self.check()
                 self._names.clear()
-        return self._call(step, work)
+            attempt += 1
+
+    def _look(
+        self, step: RecordedStep, observe: Callable[[StepTools], Observed | None] | None
+    ) -> Observed:
+        seen = observe(self) if observe is not None else None
+        if seen is None:
+            raise OutcomeUnknown(f"Nobody knows whether the step {step.name!r} was done.")
+        return seen
 
     def _call(self, step: RecordedStep, work: Callable[[StepTools], Any]) -> Any:
         with self.journal.lock:

@@ -22,11 +22,14 @@ from towpath_core.errors import (
     NotFound,
     PluginError,
     StepFailed,
+    Unavailable,
 )
 from towpath_core.provisioning import Offering, Output, Size
+from towpath_core.runs import Observed
 from towpath_core.testing import RecordingContext, RecordingTools, forbid_io
 from towpath_core.testing.offers import inspect_offer, schema_faults
 from towpath_core.testing.quiet import IoAttempted
+from towpath_core.testing.records import OutcomeUnknown
 
 
 class TestTools:
@@ -94,6 +97,30 @@ class TestTools:
 
         with pytest.raises(Cancelled):
             tools.check()
+
+    @pytest.mark.parametrize(
+        ("observe", "found", "calls"),
+        [
+            (lambda tools: Observed(True, "seen"), "seen", 1),
+            (lambda tools: Observed(False), "made", 2),
+            (lambda tools: None, None, 1),
+            (None, None, 1),
+        ],
+    )
+    def test_what_must_not_be_repeated_is_looked_at_when_no_answer_came(
+        self, observe, found, calls
+    ):
+        tools = RecordingTools(key="run-7:0")
+
+        def make(step):
+            if tools.calls["make"] == 1:
+                raise Unavailable("Its answer was lost.")
+            return "made"
+
+        unknown = contextlib.nullcontext() if found else pytest.raises(OutcomeUnknown)
+        with unknown:
+            assert tools.step("make", make, repeatable=False, observe=observe) == found
+        assert tools.calls["make"] == calls
 
 
 class TestContext:
