@@ -230,13 +230,29 @@ class Starters:
                 why="They were wiped when it ended.",
                 next="Give all of them.",
             )
-        kind = row["kind"]
-        await self._policy.check(principal, "run:retry", kind, {"input": dict(input or {})})
+        kind, owner = row["kind"], msgspec.convert(row["principal"], Principal)
+        # It acts with the rights of the one who started it: neither may get by the other's limits.
+        askers = (principal,) if principal == owner else (principal, owner)
         if kind == SCAFFOLD:
             values = _values_of(row["input"], input) if input is not None else None
-            return await self._scaffolding.again(principal, row["input"], values, secrets)
-        if input is None:
-            return row["input"]
+            for who in askers:
+                await self._policy.check(who, "run:retry", kind, {})
+                wanted = await self._scaffolding.again(who, row["input"], values, secrets)
+            return wanted
+        wanted = row["input"] if input is None else self._changed(kind, input)
+        actions = ("run:retry",) if wanted == row["input"] else ("run:retry", "run:start")
+        for who in askers:
+            for action in actions:
+                await self._policy.check(who, action, kind, {"input": wanted})
+        return wanted
+
+    def _changed(self, kind: str, input: Mapping[str, Any]) -> dict[str, Any]:
+        """Another input for a run of a kind that a plugin offers.
+
+        Raises:
+            Conflict: it is no such kind.
+            Invalid: it does not fit.
+        """
         offered = self._host.contributions.run_kinds.get(kind)
         if offered is None:
             raise Conflict(f"The input of a run of kind {kind!r} cannot be changed.")
