@@ -121,10 +121,10 @@ class Yard:
 
 
 @asynccontextmanager
-async def yard_of(url, home, *kinds, installed=(), **offered):
+async def yard_of(url, home, *kinds, installed=(), settings=None, **offered):
     """A platform with kinds of run, and with what else a plugin offers."""
     rules = Rules()
     plugin = Plugin(run_kinds=kinds, policies=[rules], **offered)
-    host = load_host(plugin, installed=installed)
+    host = load_host(plugin, installed=installed, settings=settings)
     async with platform_of(host, url, home) as platform:
         yield Yard(platform, rules)

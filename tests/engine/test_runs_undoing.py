@@ -17,6 +17,7 @@ from engine_kit import (
     ADMIN,
     BOB,
     BUCKET,
+    DictSource,
     FileProvisioner,
     Kind,
     Plugin,
@@ -25,6 +26,7 @@ from engine_kit import (
     until,
 )
 from run_kit import Calls, yard_of
+from scaffold_kit import registered
 
 from towpath_core.errors import Conflict, Forbidden, NotFound, StepFailed
 from towpath_core.runs import Undo
@@ -380,6 +382,55 @@ class TestOfThePlatform:
             await yard.done(deleting.run_id)
         with pytest.raises(Conflict, match="another run"):
             await yard.control.retry(ADA, accepted.run_id)
+
+
+class TestRegistrations:
+    @pytest.fixture
+    async def yard(self, yard_with, tmp_path):
+        source, root = DictSource({}), tmp_path / "root"
+        root.mkdir()
+        (root / "catalog-info.yaml").write_text(
+            "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {name: shop}\n"
+            "spec: {type: service, lifecycle: production, owner: a}\n"
+        )
+        yard = await yard_with(
+            sources=[source],
+            installed=["backstage"],
+            settings={"backstage": {"roots": [str(root)]}},
+        )
+        yard.target = f"file://{root}/catalog-info.yaml"
+        input = {"catalogInfoUrl": yard.target}
+        steps = [{"id": "a", "action": "catalog:register", "input": input}]
+        await registered(yard.platform, source, ADA, steps=steps)
+        return yard
+
+    async def shop(self, yard):
+        return await yard.platform.catalog.stored(ADA, "component:default/shop")
+
+    async def test_what_a_template_registered_is_unregistered(self, yard):
+        run_id = await made(yard, "scaffold", template="t")
+        (listed,) = await yard.undoing.listing(ADA, run_id)
+        assert (listed.owner, listed.name, listed.step) == ("platform", "unregister-location", "a")
+        again = await made(yard, "scaffold", template="t")
+        # It was there before: to take this run back would take it from others.
+        assert await yard.undoing.listing(ADA, again) == []
+        assert await self.shop(yard) is not None
+        weak = principal("ada", scopes=["runs:write", "runs:read"])
+        undo_id = await yard.undoing.start(weak, run_id)
+        async with yard.working():
+            assert "unregistered" in (await yard.done(undo_id)).error.why
+        assert (await undone(yard, run_id)).state == "succeeded"
+        assert await self.shop(yard) is None
+        assert (await undone(yard, await made(yard, "scaffold", template="t"))).state == "succeeded"
+
+    async def test_what_somebody_else_registered_since_stays(self, yard):
+        run_id = await made(yard, "scaffold", template="t")
+        catalog = yard.platform.catalog
+        (location,) = [one for one in await catalog.locations() if one.target == yard.target]
+        await catalog.unregister(ADA, location.id)
+        await catalog.register(BOB, "file", yard.target)
+        assert (await undone(yard, run_id)).state == "succeeded"
+        assert await self.shop(yard) is not None
 
 
 class TestKilled:

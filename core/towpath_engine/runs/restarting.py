@@ -73,27 +73,25 @@ async def again(
 
 def unknown_step(steps: Sequence[Step]) -> Step | None:
     """The step of which nobody knows whether it was done: the innermost, of several the first."""
-    bad = [step for step in steps if step["state"] == "unknown"]
-    inner = [step for step in bad if not _inside(bad, step)]
+    inner = _innermost([step for step in steps if step["state"] == "unknown"])
     visible = [step for step in inner if step["effect"] == "external"]
     return next(iter(visible or inner), None)
 
 
 def _to_reset(steps: Sequence[Step], error: Any, *, only_bad: bool) -> set[int]:
     """The numbers of the steps that are done again."""
-    done = [step for step in steps if step["state"] == "succeeded" and not _came_badly(step)]
+    done = {s["key"] for s in steps if s["state"] == "succeeded" and not _came_badly(s)}
     # What went wrong inside a step that was done all the same was dealt with there.
-    live = [step for step in steps if not any(_contains(outer, step) for outer in done)]
+    live = [step for step in steps if done.isdisjoint(_around(step))]
     bad = [step for step in live if step["state"] in _ENDED_BADLY or _came_badly(step)]
-    inner = [step for step in bad if not _inside(bad, step)]
-    blamed = _to_blame(inner, steps, error)
+    if only_bad:
+        return {step["seq"] for step in bad}
+    blamed = _to_blame(_innermost(bad), steps, error)
     if blamed is None:
         return set()
-    first = blamed["seq"]
-    around = [step for step in bad if any(_contains(step, one) for one in _after(live, first))]
-    chosen = {step["seq"] for step in around}
-    chosen |= {step["seq"] for step in _after(bad if only_bad else live, first)}
-    return chosen
+    again = [s for s in live if s["seq"] >= blamed["seq"] and s["state"] != "skipped"]
+    outer = {key for step in again for key in _around(step)}
+    return {step["seq"] for step in (*again, *(s for s in bad if s["key"] in outer))}
 
 
 def _approved(steps: Sequence[Step]) -> set[int]:
@@ -103,12 +101,8 @@ def _approved(steps: Sequence[Step]) -> set[int]:
         for step in steps
         if step["wait"] and step["wait"]["type"] == "approval" and step["state"] == "succeeded"
     ]
-    around = [step for step in steps if _inside(given, step)]
-    return {step["seq"] for step in (*given, *around)}
-
-
-def _after(steps: Sequence[Step], first: int) -> list[Step]:
-    return [step for step in steps if step["seq"] >= first and step["state"] != "skipped"]
+    outer = {key for step in given for key in _around(step)}
+    return {step["seq"] for step in (*given, *(s for s in steps if s["key"] in outer))}
 
 
 def _to_blame(inner: Sequence[Step], steps: Sequence[Step], error: Any) -> Step | None:
@@ -146,10 +140,13 @@ def _came_badly(step: Step) -> bool:
     return ended or outcome in ("timed-out", "rejected")
 
 
-def _inside(steps: Sequence[Step], outer: Step) -> bool:
-    return any(_contains(outer, step) for step in steps)
+def _innermost(steps: Sequence[Step]) -> list[Step]:
+    """Those that no other of them is a part of."""
+    outer = {key for step in steps for key in _around(step)}
+    return [step for step in steps if step["key"] not in outer]
 
 
-def _contains(outer: Step, step: Step) -> bool:
-    inside: bool = step["key"].startswith(f"{outer['key']}/")
-    return inside
+def _around(step: Step) -> list[str]:
+    """The keys of the steps that a step may be a part of."""
+    parts = step["key"].split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
