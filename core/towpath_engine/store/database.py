@@ -6,10 +6,10 @@ Knows no table. Everything that must hold together is done in one `begin()` bloc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, LiteralString, NoReturn, Self
 
 import msgspec
 import psycopg
@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from towpath_core.errors import Invalid, SettingsError, Unavailable
+from towpath_engine.store.direct import Direct
 
 __all__ = ("Database", "DatabaseUnavailable", "Listener", "Transaction", "driver_url")
 
@@ -69,6 +70,25 @@ class Database:
             json_serializer=_encode,
             json_deserializer=msgspec.json.decode,
         )
+        self._direct = Direct(self.url, size=pool_size)
+
+    async def one(self, query: LiteralString, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Do one statement in a transaction of its own and return its first row, if it has any.
+
+        Much quicker than `begin()`; for what is written many hundred times a second.
+
+        Args:
+            query: SQL with placeholders in psycopg's form, `%(name)s`.
+            values: what they stand for.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer, or gave the statement up.
+            Invalid: a value cannot be stored, such as a text with a NUL character.
+        """
+        try:
+            return await self._direct.one(query, values)
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            _translate_driver(error)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
@@ -86,6 +106,7 @@ class Database:
 
     async def close(self) -> None:
         """Give all connections back."""
+        await self._direct.close()
         await self._engine.dispose()
 
     async def __aenter__(self) -> Self:
@@ -104,16 +125,31 @@ class Database:
 
 def _translate(error: DBAPIError | PoolTimeoutError | UnicodeEncodeError) -> NoReturn:
     if isinstance(error, DataError | UnicodeEncodeError):
-        raise Invalid(
-            "A value cannot be stored.",
-            why="It is no text or number that the database takes, such as a NUL character.",
-        ) from error
+        _refuse(error)
     if isinstance(error, DBAPIError):
         if not isinstance(error, OperationalError) and not error.connection_invalidated:
             raise error
-        why = str(error.orig).strip().partition("\n")[0]
-    else:
-        why = "All connections are in use."
+        _miss(error, str(error.orig))
+    _miss(error, "All connections are in use.")
+
+
+def _translate_driver(error: psycopg.Error | UnicodeEncodeError) -> NoReturn:
+    if isinstance(error, psycopg.DataError | UnicodeEncodeError):
+        _refuse(error)
+    if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        raise error
+    _miss(error, str(error))
+
+
+def _refuse(error: Exception) -> NoReturn:
+    raise Invalid(
+        "A value cannot be stored.",
+        why="It is no text or number that the database takes, such as a NUL character.",
+    ) from error
+
+
+def _miss(error: Exception, text: str) -> NoReturn:
+    why = text.strip().partition("\n")[0]
     raise DatabaseUnavailable(
         "The database does not answer.",
         why=why or None,
