@@ -14,6 +14,7 @@ import pluggy
 from towpath_core.catalog import CatalogSource, DescriptorFormat, EntityKind
 from towpath_core.policy import Policy
 from towpath_core.provisioning import Offering, Provisioner
+from towpath_core.runs import RunKind
 from towpath_core.scaffolding import Action, TemplateLanguage
 
 __all__ = (
@@ -22,6 +23,7 @@ __all__ = (
     "CatalogSpecs",
     "PolicySpecs",
     "ProvisioningSpecs",
+    "RunSpecs",
     "ScaffoldingSpecs",
     "Settings",
     "hookimpl",
@@ -172,6 +174,28 @@ class ProvisioningSpecs:
         return ()
 
 
+class RunSpecs:
+    """What else can be done that takes time."""
+
+    @hookspec
+    def towpath_run_kinds(self, settings: Settings) -> Iterable[RunKind]:
+        """Offer kinds of run: discovery, day-2 actions, clean-ups.
+
+        Returns:
+            Kinds. Each `name` is unique among all plugins and none of the platform's own, which
+            are scaffold, provision, delete, bind, unbind and undo. The power to take effects
+            back (`Undoable`) is found by its method.
+
+        Example:
+            >>> @hookimpl
+            ... def towpath_run_kinds(settings):
+            ...     return [RotateCertificates(settings["authority"])]
+
+        New in spec 1.
+        """
+        return ()
+
+
 class PolicySpecs:
     """What is allowed."""
 
@@ -192,4 +216,10 @@ class PolicySpecs:
         return ()
 
 
-SPEC_CLASSES: tuple[type, ...] = (CatalogSpecs, ScaffoldingSpecs, ProvisioningSpecs, PolicySpecs)
+SPEC_CLASSES: tuple[type, ...] = (
+    CatalogSpecs,
+    ScaffoldingSpecs,
+    ProvisioningSpecs,
+    RunSpecs,
+    PolicySpecs,
+)

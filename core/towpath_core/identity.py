@@ -15,6 +15,7 @@ Scope = Literal[
     "provision:read",
     "provision:write",
     "runs:read",
+    "runs:write",
     "platform:read",
     "platform:admin",
 ]
@@ -25,7 +26,8 @@ SCOPES: dict[Scope, str] = {
     "scaffold:run": "run templates and see their runs",
     "provision:read": "see offerings, plans and resources",
     "provision:write": "plan, apply, bind and delete resources",
-    "runs:read": "see one's own runs, their steps, events and logs",
+    "runs:read": "see one's own runs, their steps, events and logs, and stop them",
+    "runs:write": "start, retry, undo, signal, approve and schedule runs",
     "platform:read": "see plugins, problems and health in detail",
     "platform:admin": "everything, including tokens and other people's runs",
 }

@@ -42,6 +42,7 @@ from towpath_engine.provisioning.bindings import BindingService
 from towpath_engine.provisioning.executors import Backends, provisioning_executors
 from towpath_engine.provisioning.service import ProvisioningService
 from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
+from towpath_engine.runs.kinds import run_kind_executors
 from towpath_engine.runs.service import RunService
 from towpath_engine.runs.worker import RunWorker, WorkerTimes
 from towpath_engine.scaffolding.executor import ScaffoldExecutor
@@ -123,7 +124,11 @@ class Platform:
         backends = Backends(self.database, self.host, self.provisioning, self.catalog, self.sealer)
         workspaces = self.settings.home / "workspaces"
         scaffold = ScaffoldExecutor(self.host, self.catalog, self.reader, self.policy, workspaces)
-        executors = {"scaffold": scaffold, **provisioning_executors(backends)}
+        executors = {
+            "scaffold": scaffold,
+            **provisioning_executors(backends),
+            **run_kind_executors(self.host),
+        }
         return RunWorker(
             self.database, self.sealer, executors, concurrency=concurrency, times=times
         )

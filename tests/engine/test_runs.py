@@ -22,19 +22,20 @@ from towpath_core.errors import (
     StepFailed,
     Unavailable,
 )
-from towpath_engine.runs import worker as worker_module
+from towpath_engine.runs import attempting as attempting_module
+from towpath_engine.runs.beginning import begin_attempt
 from towpath_engine.runs.context import RunContext
 from towpath_engine.runs.journal import (
     CHANNEL,
     Event,
     FenceLost,
     add_events,
-    begin_attempt,
     load_steps,
 )
 from towpath_engine.runs.service import RunService
 from towpath_engine.runs.tables import EVENTS, RUNS, STEPS
-from towpath_engine.runs.worker import MAX_ATTEMPTS, RunWorker
+from towpath_engine.runs.terms import Terms
+from towpath_engine.runs.worker import RunWorker
 from towpath_engine.secrets import Sealer
 from towpath_engine.store.database import DatabaseUnavailable, Listener
 from towpath_engine.store.tables import AUDIT
@@ -63,10 +64,16 @@ class Room:
         self.database = database
         self.runs = RunService(database, SEALER)
 
-    async def start(self, *, who=ADA, kind="test", secrets=None, lock=None, input=None):
+    async def start(self, *, who=ADA, kind="test", secrets=None, key=None, input=None, **terms):
         async with self.database.begin() as transaction:
             return await self.runs.create(
-                transaction, who, kind, "A test", input or {}, secrets=secrets, lock=lock
+                transaction,
+                who,
+                kind,
+                "A test",
+                input or {},
+                secrets=secrets,
+                terms=Terms(key=key, **terms),
             )
 
     def worker(self, do, *, times=FAST, sealer=SEALER, **options):
@@ -80,7 +87,7 @@ class Room:
     async def attempt(self, run_id):
         """One attempt of a run without a worker."""
         async with self.database.begin() as transaction:
-            row = await begin_attempt(transaction, run_id)
+            row = await begin_attempt(transaction, run_id, 1)
             steps = await load_steps(transaction, run_id)
         yield RunContext(self.database, row, steps, {}, retry_seconds=0.001)
 
@@ -253,7 +260,7 @@ async def test_a_fence_that_is_lost_during_a_step_keeps_its_result_out(room):
 
         async def work(tools):
             async with room.database.begin() as transaction:
-                await begin_attempt(transaction, run_id)
+                await begin_attempt(transaction, run_id, 1)
             return {"late": True}
 
         with pytest.raises(FenceLost):
@@ -383,10 +390,10 @@ class TestFailures:
     async def test_a_run_that_kills_its_workers_is_given_up(self, room):
         executor = Doing(returning("never"))
         run_id = await room.start()
-        await room.execute(update(RUNS).values(attempt=MAX_ATTEMPTS))
+        await room.execute(update(RUNS).values(state="running", crashes=MAX_CRASHES - 1))
         async with working(room.worker(executor)):
             info = await room.done(run_id)
-        assert (info.state, info.error.code) == ("failed", "limit-exceeded")
+        assert (info.state, info.error.code) == ("failed", "poisoned")
 
 
 class TestRetries:
@@ -519,7 +526,7 @@ class TestCancelling:
         assert len([r for r in await room.rows(AUDIT) if r["action"] == "runs:cancel"]) == 1
 
     async def test_a_request_at_the_moment_of_beginning_is_not_lost(self, room, monkeypatch):
-        load, cancelling = worker_module.load_steps, []
+        load, cancelling = attempting_module.load_steps, []
 
         async def load_and_cancel(transaction, run_id):
             # Waits for the run's row, and comes through when the attempt has begun.
@@ -527,7 +534,7 @@ class TestCancelling:
             await asyncio.sleep(0.01)
             return await load(transaction, run_id)
 
-        monkeypatch.setattr(worker_module, "load_steps", load_and_cancel)
+        monkeypatch.setattr(attempting_module, "load_steps", load_and_cancel)
 
         async def work(tools):
             while True:
@@ -853,7 +860,7 @@ class TestDispatch:
         async with working(*(room.worker(do, concurrency=4) for _ in range(2))):
             ids = []
             for number in range(6):
-                ids.append(await room.start(lock="resource:1", input={"of": "one", "n": number}))
+                ids.append(await room.start(key="resource:1", input={"of": "one", "n": number}))
                 ids.append(await room.start(input={"of": "free", "n": number}))
             for run_id in ids:
                 assert (await room.done(run_id)).state == "succeeded"
@@ -893,7 +900,7 @@ class TestDispatch:
 
         paused = replace(FAST, heartbeat=1000.0, sweep=1000.0)
         async with working(room.worker(do, times=paused, concurrency=1)):
-            run_id = await room.start(lock="resource:1")
+            run_id = await room.start(key="resource:1")
             await until(lambda: began == [1])
             async with working(room.worker(do)):
                 await until(lambda: began == [1, 2])

@@ -20,6 +20,7 @@ from towpath_core.plugins.lanes import Busy, Job, Lane, is_coroutine
 from towpath_core.plugins.loading import NotLoaded
 from towpath_core.plugins.model import CallOutcome, PluginCall
 from towpath_core.plugins.words import UNREADABLE, Mask, describe_error, line_of
+from towpath_core.runs import Suspended
 
 __all__ = ("Answer", "Guard", "Trace")
 
@@ -108,12 +109,13 @@ class Guard:
 
         Raises:
             TowpathError: the plugin's own, unchanged.
+            Suspended: its run waits.
             Unavailable: no thread of the plugin was free.
             PluginError: it broke its contract, or did not answer in time.
         """
         if answer.outcome == "ok":
             return answer.value
-        if answer.outcome == "refused" and answer.error is not None:
+        if answer.outcome in ("refused", "suspended") and answer.error is not None:
             raise answer.error
         who = f"The plugin {self.plugin}"
         report = f"Report it to the makers of {self.origin}."
@@ -213,6 +215,8 @@ def _late(seconds: float) -> str:
 
 def _failed(error: BaseException, said: str) -> Answer:
     kind = type(error)  # `isinstance` would ask a foreign `__class__`
+    if issubclass(kind, Suspended):
+        return Answer("suspended", None, error, said)
     if issubclass(kind, WrongType):
         return Answer("wrong-type", None, error, said)
     # An error of ours whose text cannot be read would blow up at whoever shows it.

@@ -20,9 +20,11 @@ __all__ = (
     "Check",
     "TooMany",
     "WrongType",
+    "a_duration",
     "a_schema",
     "a_text",
     "check_json",
+    "free_name",
     "matching",
     "one_of",
     "plain_outputs",
@@ -34,6 +36,7 @@ __all__ = (
 KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 WORD = re.compile(r"[!-~]+")
 _MAX_NAME = 100
+_DAY = 86_400
 _MAX_DEPTH = 100
 _MAX_NODES = 100_000
 
@@ -66,6 +69,19 @@ def matching(pattern: re.Pattern[str], wording: str) -> Check:
     return check
 
 
+def free_name(taken: frozenset[str]) -> Check:
+    """Take a kebab-case name that the platform does not use itself."""
+    kebab = matching(KEBAB, "lower-case kebab-case such as 'my-name'")
+
+    def check(value: object) -> object:
+        name = kebab(value)
+        if name in taken:
+            raise WrongType("none of the platform's own: " + ", ".join(sorted(taken)))
+        return name
+
+    return check
+
+
 def set_of(pattern: re.Pattern[str], wording: str) -> Check:
     """Take a frozenset of such strings that is not empty; keeps them sorted."""
     each = matching(pattern, wording)
@@ -90,6 +106,13 @@ def one_of(*values: str) -> Check:
         return value
 
     return check
+
+
+def a_duration(value: object) -> float:
+    """Take a positive number of seconds, at most a day."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _DAY:
+        raise WrongType(f"a number of seconds above 0, at most {_DAY}")
+    return float(value)
 
 
 def a_schema(value: object) -> object:

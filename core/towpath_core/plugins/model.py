@@ -15,6 +15,7 @@ from towpath_core.catalog import CatalogSource, DescriptorFormat, EntityKind
 from towpath_core.errors import SettingsError
 from towpath_core.policy import Policy
 from towpath_core.provisioning import Offering, Provisioner
+from towpath_core.runs import RunKind
 from towpath_core.scaffolding import Action, TemplateLanguage
 
 __all__ = (
@@ -31,8 +32,8 @@ T = TypeVar("T")
 PluginState = Literal["active", "disabled", "failed", "incompatible", "unavailable"]
 """`incompatible` states another spec version, `unavailable` lacks what an extra would install."""
 
-CallOutcome = Literal["ok", "refused", "error", "timeout", "wrong-type", "busy"]
-"""`refused` is an error of `towpath_core.errors`, which is a regular answer."""
+CallOutcome = Literal["ok", "refused", "suspended", "error", "timeout", "wrong-type", "busy"]
+"""`refused` is an error of `towpath_core.errors`, `suspended` a run that waits: regular answers."""
 
 
 class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +119,7 @@ class Contributions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         actions: by id.
         offerings: by name. The values are the host's own deep copies.
         provisioners: by name.
+        run_kinds: by name.
         policies: by name, which is the order they are asked in.
     """
 
@@ -128,6 +130,7 @@ class Contributions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     actions: Mapping[str, Contribution[Action]]
     offerings: Mapping[str, Contribution[Offering]]
     provisioners: Mapping[str, Contribution[Provisioner]]
+    run_kinds: Mapping[str, Contribution[RunKind]]
     policies: Mapping[str, Contribution[Policy]]
 
 

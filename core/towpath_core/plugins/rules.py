@@ -21,9 +21,11 @@ from towpath_core.plugins.checks import (
     WORD,
     Check,
     WrongType,
+    a_duration,
     a_schema,
     a_text,
     check_json,
+    free_name,
     matching,
     one_of,
     plain_outputs,
@@ -34,9 +36,13 @@ from towpath_core.plugins.checks import (
 from towpath_core.plugins.words import shown
 from towpath_core.policy import Policy
 from towpath_core.provisioning import Offering, Provisioner
+from towpath_core.runs import RunKind
 from towpath_core.scaffolding import Action, TemplateLanguage
 
 __all__ = ("HOOK_RULES", "HookRule", "Key", "Offered", "examine")
+
+OWN_KINDS = frozenset({"scaffold", "provision", "delete", "bind", "unbind", "undo"})
+"""Kinds of run that are the platform's own."""
 
 _ACTION_ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)+")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*")
@@ -221,6 +227,19 @@ HOOK_RULES: Mapping[str, HookRule] = {
     ),
     "towpath_provisioners": HookRule(
         Provisioner, {"name": _kebab}, _keys(("provisioner", "name")), "provisioner"
+    ),
+    "towpath_run_kinds": HookRule(
+        RunKind,
+        {
+            "name": free_name(OWN_KINDS),
+            "title": a_text,
+            "description": a_text,
+            "input_schema": a_schema,
+            "queue": _kebab,
+            "seconds": a_duration,
+        },
+        _keys(("run kind", "name")),
+        "run kind",
     ),
     "towpath_policies": HookRule(Policy, {"name": _kebab}, _keys(("policy", "name")), "policy"),
 }

@@ -18,6 +18,7 @@ from towpath_engine import audit
 from towpath_engine.clock import new_id, now
 from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.policy import PolicyGate
+from towpath_engine.provisioning.marks import terms_of
 from towpath_engine.provisioning.records import Accepted, facts_of
 from towpath_engine.provisioning.rows import resource_row
 from towpath_engine.provisioning.service import ProvisioningService
@@ -206,8 +207,8 @@ class BindingService:
         resource_id: UUID,
     ) -> UUID:
         input = {"bindingId": str(binding_id), "resourceId": str(resource_id)}
-        lock = f"resource:{resource_id}"
-        return await self._runs.create(transaction, principal, kind, title, input, lock=lock)
+        terms = terms_of(resource_id)
+        return await self._runs.create(transaction, principal, kind, title, input, terms=terms)
 
     async def _check(self, principal: Principal, action: str, binding_id: UUID) -> None:
         async with self._database.begin() as transaction:

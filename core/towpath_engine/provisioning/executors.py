@@ -67,6 +67,10 @@ class Backends:
             str(row["id"]), row["name"], row["offering"], row["parameters"], row["owner"], state
         )
 
+    def owner(self, row: Mapping[Any, Any]) -> str:
+        """Whose code takes back what is done to a resource."""
+        return f"provisioner:{row['provisioner']}"
+
     async def call(
         self, row: Mapping[Any, Any], method: str, *args: Any, returns: Any = None
     ) -> Any:
@@ -109,7 +113,9 @@ class ProvisionExecutor:
             await backends.catalog.put(transaction, run.principal, entity, origin_of(row["id"]))
 
         name = f"Make {row['entity_ref']}"
-        output = await run.step("apply", name, work, seconds=_SECONDS, commit=commit)
+        output = await run.step(
+            "apply", name, work, seconds=_SECONDS, owner=backends.owner(row), commit=commit
+        )
         return {"resourceId": str(row["id"]), "entityRef": row["entity_ref"], **output}
 
     async def failed(self, transaction: Transaction, run: RunContext, error: ErrorInfo) -> None:
@@ -141,7 +147,9 @@ class DeleteExecutor:
             )
 
         name = f"Delete {row['entity_ref']}"
-        await run.step("delete", name, work, seconds=_SECONDS, commit=commit)
+        await run.step(
+            "delete", name, work, seconds=_SECONDS, owner=backends.owner(row), commit=commit
+        )
         return {"resourceId": str(row["id"])}
 
     async def failed(self, transaction: Transaction, run: RunContext, error: ErrorInfo) -> None:
@@ -183,7 +191,9 @@ class BindExecutor:
             )
 
         name = f"Make credentials to {row['entity_ref']}"
-        await run.step("bind", name, work, seconds=_SECONDS, commit=commit)
+        await run.step(
+            "bind", name, work, seconds=_SECONDS, owner=backends.owner(row), commit=commit
+        )
         return {"bindingId": str(binding_id)}
 
     async def failed(self, transaction: Transaction, run: RunContext, error: ErrorInfo) -> None:
@@ -216,7 +226,9 @@ class UnbindExecutor:
             )
 
         name = f"Take back credentials to {row['entity_ref']}"
-        await run.step("unbind", name, work, seconds=_SECONDS, commit=commit)
+        await run.step(
+            "unbind", name, work, seconds=_SECONDS, owner=backends.owner(row), commit=commit
+        )
         return {"bindingId": str(binding_id)}
 
     async def failed(self, transaction: Transaction, run: RunContext, error: ErrorInfo) -> None:

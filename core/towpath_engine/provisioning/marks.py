@@ -15,9 +15,22 @@ from sqlalchemy import case, update
 from towpath_engine.clock import now
 from towpath_engine.provisioning.tables import BINDINGS, RESOURCES
 from towpath_engine.runs.service import Stopped
+from towpath_engine.runs.terms import Terms
 from towpath_engine.store.database import Transaction
 
-__all__ = ("WHEN_STOPPED", "binding_in", "mark_binding", "mark_resource", "resource_in")
+__all__ = (
+    "WHEN_STOPPED",
+    "binding_in",
+    "mark_binding",
+    "mark_resource",
+    "resource_in",
+    "terms_of",
+)
+
+
+def terms_of(resource_id: UUID) -> Terms:
+    """How runs that change a resource are done: one after the other."""
+    return Terms(queue="provision", key=f"resource:{resource_id}")
 
 
 def resource_in(input: Mapping[str, Any]) -> UUID:

@@ -24,7 +24,7 @@ from towpath_engine import audit
 from towpath_engine.clock import new_id, now
 from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.policy import PolicyGate
-from towpath_engine.provisioning.marks import WHEN_STOPPED
+from towpath_engine.provisioning.marks import WHEN_STOPPED, terms_of
 from towpath_engine.provisioning.offers import Offers
 from towpath_engine.provisioning.records import (
     Accepted,
@@ -230,7 +230,7 @@ class ProvisioningService:
                 "delete",
                 title,
                 {"resourceId": str(resource_id)},
-                lock=f"resource:{resource_id}",
+                terms=terms_of(resource_id),
             )
             change = update(RESOURCES).where(RESOURCES.c.id == resource_id)
             await transaction.execute(
@@ -264,7 +264,7 @@ class ProvisioningService:
             "provision",
             f"Provision {offering.name} {plan.name}",
             {"resourceId": str(plan.resource_id), "planId": str(plan.id), "hash": plan.hash},
-            lock=f"resource:{plan.resource_id}",
+            terms=terms_of(plan.resource_id),
         )
         moment = now()
         row = {

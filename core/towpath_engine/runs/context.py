@@ -6,19 +6,21 @@ Lives in the worker, on its event loop. Knows no kind of run; executors drive it
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from towpath_core.errors import Cancelled, LimitExceeded, StepFailed, Unavailable
+from towpath_core.errors import Cancelled, LimitExceeded, Unavailable
 from towpath_core.identity import Principal
-from towpath_core.runs import RunState, StepState
+from towpath_core.runs import Effect, Retry, RunState, StepState, Suspended, Undo
+from towpath_engine.runs.buffer import EventBuffer
+from towpath_engine.runs.ending import end_run
 from towpath_engine.runs.faults import describe_error
 from towpath_engine.runs.journal import (
     ErrorInfo,
@@ -27,13 +29,14 @@ from towpath_engine.runs.journal import (
     FenceLost,
     StepInfo,
     add_events,
-    end_run,
+    add_undo,
     write_step,
 )
-from towpath_engine.runs.tools import EventBuffer, RunStepTools
+from towpath_engine.runs.outcomes import OutcomeUnknown, Wait, as_before, pause
+from towpath_engine.runs.tools import RunStepTools
 from towpath_engine.store.database import Database, DatabaseUnavailable, Transaction
 
-__all__ = ("Executor", "RunContext")
+__all__ = ("Executor", "RunContext", "Starting")
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +45,6 @@ Commit = Callable[[Transaction, Any], Awaitable[None]]
 
 _FLUSH_SECONDS = 0.05
 _STEP_SECONDS = 600.0
-_TRIES = 4
-_LONGEST_WAIT = 8.0
 
 
 class Executor(Protocol):
@@ -58,6 +59,21 @@ class Executor(Protocol):
         ...
 
 
+class Starting(Protocol):
+    """Starts runs in the name of another; what the platform hands to a worker."""
+
+    async def start_child(
+        self,
+        parent: RunContext,
+        step: str,
+        kind: str,
+        input: Mapping[str, Any],
+        secrets: Mapping[str, str] | None,
+    ) -> UUID:
+        """Accept a run with the parent's rights; the same one when asked again for one step."""
+        ...
+
+
 class RunContext:
     """One attempt of one run.
 
@@ -68,6 +84,7 @@ class RunContext:
         secrets: the run's, opened.
         cancelled: set when the run is asked to stop, or this attempt is over.
         retry_seconds: longest first wait before a step is tried again, doubled each time.
+        starting: starts child runs.
     """
 
     def __init__(
@@ -79,6 +96,7 @@ class RunContext:
         *,
         cancelled: threading.Event | None = None,
         retry_seconds: float = 1.0,
+        starting: Starting | None = None,
     ) -> None:
         self.database = database
         self.id: UUID = row["id"]
@@ -87,11 +105,18 @@ class RunContext:
         self.principal = msgspec.convert(row["principal"], Principal)
         self.secrets = dict(secrets)
         self.fence = Fence(row["id"], row["attempt"])
+        self.deadline: datetime | None = row["deadline"]
+        self.undoes: UUID | None = row["undoes"]
         self.cancelled = cancelled or threading.Event()
         if row["cancel_requested"]:
             self.cancelled.set()
         self.buffer = EventBuffer(list(self.secrets.values()))
-        self._retry_seconds = retry_seconds
+        self.starting = starting
+        self.loop = asyncio.get_running_loop()
+        self.wait: Wait | None = None
+        self.lost: Exception | None = None
+        self.thread = threading.get_ident()
+        self._retry = Retry(first_seconds=retry_seconds, most_seconds=8.0)
         self._steps = dict(steps)
         # Events are taken and written by one at a time, or they would change places.
         self._writing = asyncio.Lock()
@@ -99,6 +124,19 @@ class RunContext:
     def known(self, key: str) -> StepInfo | None:
         """What the journal knows of a step."""
         return self._steps.get(key)
+
+    def has_open_effect(self) -> bool:
+        """Whether a step with an effect on others was begun and its end is not recorded."""
+        return any(s.state == "running" and s.effect == "external" for s in self._steps.values())
+
+    def open_step_names(self) -> list[str]:
+        """The names of steps that were begun and did not end, in order."""
+        return [step.name for step in self._steps.values() if step.state == "running"]
+
+    def next_seq(self, key: str) -> int:
+        """The number of a step: its own where it was begun before, else the next one."""
+        before = self._steps.get(key)
+        return before.seq if before else len(self._steps) + 1
 
     def forget(self, key: str) -> None:
         """Do a step again although it was done; only for one whose repetition is harmless."""
@@ -120,6 +158,8 @@ class RunContext:
         *,
         seconds: float = _STEP_SECONDS,
         commit: Commit | None = None,
+        effect: Effect = "external",
+        owner: str = "",
     ) -> Any:
         """Do a step once: its output comes from the journal when it was done before.
 
@@ -129,35 +169,117 @@ class RunContext:
             work: does it; may be called again after a crash, with the same `tools.key`.
             seconds: how long it may take in all.
             commit: writes to our tables in the transaction that journals the result.
+            effect: what it changes.
+            owner: whose code takes it back, for undos that the work registers.
 
         Raises:
             Cancelled: the run was asked to stop before or during the step.
             TowpathError: the step failed; this is journalled.
             FenceLost, DatabaseUnavailable: another attempt goes on with the run.
+            Suspended: the run waits for something within the step.
         """
-        before = self._steps.get(key)
-        if before is not None and before.state in ("succeeded", "failed"):
-            return _as_before(before)
-        if self.cancelled.is_set():
-            raise Cancelled("The run was asked to stop.")
-        seq = before.seq if before else len(self._steps) + 1
-        step = StepInfo(seq, key, name, "running", before.attempts + 1 if before else 1, None, None)
-        await self._write(step)
+        step = await self.open_step(key, name, effect=effect)
+        if step.state != "running":
+            return as_before(step)
         try:
-            found = await self._try(work, self._tools(key, seq, seconds), seconds)
-            done = msgspec.structs.replace(step, state="succeeded", output=self.buffer.plain(found))
-            await self._write(done, commit)
+            tools = self._tools(step, seconds, owner)
+            found = await self.try_often(work, tools, seconds)
+            return await self.close_step(step, found, commit)
         except (FenceLost, DatabaseUnavailable):
             raise
         except Exception as error:
-            await self._fail(step, error)
+            await self.fail_step(step, error)
             raise
+
+    async def open_step(
+        self,
+        key: str,
+        name: str,
+        *,
+        effect: Effect = "external",
+        undo: Undo | None = None,
+        owner: str = "",
+        repeatable: bool = True,
+    ) -> StepInfo:
+        """Journal that a step begins, and how to undo it; or give it as it ended before.
+
+        Raises:
+            Cancelled: the run was asked to stop.
+            OutcomeUnknown: it was begun before and may not be repeated.
+        """
+        before = self._steps.get(key)
+        if before is not None and before.state in ("succeeded", "failed"):
+            return before
+        if self.cancelled.is_set():
+            raise Cancelled("The run was asked to stop.")
+        begun = before is not None and before.state == "running"
+        if begun and not repeatable:
+            raise OutcomeUnknown.of(name)
+        seq = before.seq if before else len(self._steps) + 1
+        # To go on after a wait is no further attempt.
+        again = (before.attempts if before else 0) + (before is None or before.state != "waiting")
+        step = StepInfo(seq, key, name, "running", again, None, None, effect)
+        await self._write(step, undo=undo, owner=owner)
+        return step
+
+    async def close_step(self, step: StepInfo, found: Any, commit: Commit | None = None) -> Any:
+        """Journal what a step gave, and return it as JSON data."""
+        done = msgspec.structs.replace(step, state="succeeded", output=self.buffer.plain(found))
+        await self._write(done, commit)
         return done.output
+
+    async def fail_step(self, step: StepInfo, error: Exception) -> None:
+        """Journal that a step failed, was cancelled, or that nobody knows."""
+        state: StepState = "cancelled" if isinstance(error, Cancelled) else "failed"
+        if isinstance(error, OutcomeUnknown):
+            state = "unknown"
+        info = describe_error(error, self.buffer.mask)
+        await self._write(msgspec.structs.replace(step, state=state, error=info))
 
     async def skip(self, key: str, name: str) -> None:
         """Journal a step that is not done because its condition does not hold."""
         if key not in self._steps:
-            await self._write(StepInfo(len(self._steps) + 1, key, name, "skipped", 0, None, None))
+            seq = len(self._steps) + 1
+            await self._write(StepInfo(seq, key, name, "skipped", 0, None, None, "pure"))
+
+    async def register_undo(self, step: StepInfo, owner: str, undo: Undo) -> None:
+        """Journal how to take back what a step did; the same again changes nothing."""
+        plain = Undo(undo.name, self.buffer.plain(dict(undo.data)))
+        async with self._waiting() as events, self.database.begin() as transaction:
+            await add_events(transaction, self.fence, events)
+            await add_undo(transaction, self.fence, step, owner, plain)
+
+    def wait_for(self, wait: Wait) -> Any:
+        """The outcome of a wait, where it is over.
+
+        Raises:
+            Cancelled: the run was asked to stop.
+            Suspended: it is not over; the executor lets it pass, and the run waits then.
+        """
+        before = self._steps.get(wait.key)
+        if before is not None and before.state == "succeeded":
+            return before.output
+        if self.cancelled.is_set():
+            raise Cancelled("The run was asked to stop.")
+        self.wait = wait
+        raise Suspended
+
+    def lose(self, error: Exception) -> None:
+        """End this attempt: the journal could not be written, or is another's to write."""
+        self.lost = self.lost or error
+        self.cancelled.set()
+
+    def check_going(self) -> None:
+        """Raise again what ended this attempt and plugin code may have kept to itself.
+
+        Raises:
+            FenceLost, DatabaseUnavailable: another attempt goes on with the run.
+            Suspended: the run waits.
+        """
+        if self.lost is not None:
+            raise self.lost
+        if self.wait is not None:
+            raise Suspended
 
     async def end(
         self,
@@ -177,6 +299,17 @@ class RunContext:
             await end_run(transaction, self.fence, state, output=output, error=error)
             if commit is not None:
                 await commit(transaction)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        """A transaction of this attempt that writes the events that wait first.
+
+        Raises:
+            FenceLost: another worker goes on with the run; nothing is written.
+        """
+        async with self._waiting() as events, self.database.begin() as transaction:
+            await add_events(transaction, self.fence, events)
+            yield transaction
 
     async def flush(self) -> None:
         """Write the events that wait."""
@@ -220,49 +353,55 @@ class RunContext:
                 self.buffer.give_back(events)
                 raise
 
-    def _tools(self, key: str, seq: int, seconds: float) -> RunStepTools:
-        return RunStepTools(
-            str(self.id),
-            key,
-            seq,
-            seconds=seconds,
-            buffer=self.buffer,
-            cancelled=self.cancelled,
-        )
+    def _tools(self, step: StepInfo, seconds: float, owner: str) -> RunStepTools:
+        return RunStepTools(self, step, seconds=seconds, owner=owner)
 
-    async def _try(self, work: Work, tools: RunStepTools, seconds: float) -> Any:
+    async def try_often(self, work: Work, tools: RunStepTools, seconds: float) -> Any:
+        """Do some work, again where a backend did not answer, in so many seconds in all.
+
+        Raises:
+            LimitExceeded: the time was used up.
+            FenceLost, DatabaseUnavailable, Suspended: this attempt is over.
+        """
         try:
             async with asyncio.timeout(seconds):
-                for attempt in range(1, _TRIES):
+                for attempt in range(1, self._retry.attempts):
                     try:
-                        return await work(tools)
+                        return await self._once(work, tools)
+                    except DatabaseUnavailable:
+                        raise
                     except Unavailable as error:
-                        # Full jitter: runs that failed together must not come back together.
-                        longest = min(_LONGEST_WAIT, self._retry_seconds * 2 ** (attempt - 1))
-                        delay = random.uniform(0, longest)  # noqa: S311
+                        delay = pause(self._retry, attempt)
                         tools.log(f"{error.what} Trying again in {delay:.1f} s.", level="warning")
                         await asyncio.sleep(delay)
                         tools.check()
-                return await work(tools)
+                        tools.begin_again()
+                return await self._once(work, tools)
         except TimeoutError as error:
             raise LimitExceeded("The step has used up its time.") from error
 
-    async def _fail(self, step: StepInfo, error: Exception) -> None:
-        state: StepState = "cancelled" if isinstance(error, Cancelled) else "failed"
-        info = describe_error(error, self.buffer.mask)
-        await self._write(msgspec.structs.replace(step, state=state, error=info))
+    async def _once(self, work: Work, tools: RunStepTools) -> Any:
+        try:
+            found = await work(tools)
+        except Exception:
+            self.check_going()
+            raise
+        self.check_going()
+        return found
 
-    async def _write(self, step: StepInfo, commit: Commit | None = None) -> None:
-        async with self._waiting() as events, self.database.begin() as transaction:
-            await add_events(transaction, self.fence, events)
+    async def _write(
+        self,
+        step: StepInfo,
+        commit: Commit | None = None,
+        *,
+        undo: Undo | None = None,
+        owner: str = "",
+    ) -> None:
+        async with self.writing() as transaction:
             await write_step(transaction, self.fence, step)
+            if undo is not None:
+                plain = Undo(undo.name, self.buffer.plain(dict(undo.data)))
+                await add_undo(transaction, self.fence, step, owner, plain)
             if commit is not None:
                 await commit(transaction, step.output)
         self._steps[step.key] = step
-
-
-def _as_before(step: StepInfo) -> Any:
-    """What a step came to that was done: its output, or the error that it failed with."""
-    if step.error is not None:
-        raise StepFailed(step.error.message, why=step.error.why, next=step.error.next)
-    return step.output

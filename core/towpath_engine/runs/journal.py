@@ -2,41 +2,46 @@
 
 A run's `attempt` is its fence. A worker that was paused while another took over finds its attempt
 outdated and writes nothing. Each function works inside a transaction that the caller holds, so
-that a step's result, its event and what it changed commit together.
+that a step's result, its event and what it changed commit together. Times are the database's:
+the clocks of workers may differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from towpath_core.errors import Problem, TowpathError
-from towpath_core.runs import RunState, StepState
-from towpath_engine.clock import now
-from towpath_engine.runs.tables import EVENTS, RUNS, STEPS
+from towpath_core.runs import Effect, StepState, Undo
+from towpath_engine.runs.tables import EVENTS, RUNS, STEPS, UNDOS
 from towpath_engine.store.database import Transaction
 
 __all__ = (
     "CHANNEL",
+    "CLOCK",
     "ErrorInfo",
     "Event",
     "Fence",
     "FenceLost",
     "StepInfo",
     "add_events",
-    "begin_attempt",
-    "end_run",
+    "add_undo",
+    "insert_events",
     "load_steps",
     "write_step",
 )
 
 CHANNEL = "towpath_runs"
 """Notified with a run's id whenever it has new events."""
+
+CLOCK: Any = func.clock_timestamp()
+"""The database's time at which a statement is carried out."""
 
 
 class FenceLost(TowpathError):
@@ -68,7 +73,7 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StepInfo(msgspec.Struct, frozen=True):
-    """A step as the journal has it."""
+    """A step as the journal has it; `wait` says what one that is a wait waits for."""
 
     seq: int
     key: str
@@ -77,6 +82,10 @@ class StepInfo(msgspec.Struct, frozen=True):
     attempts: int
     output: Any
     error: ErrorInfo | None
+    effect: Effect = "external"
+    wait: Any = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -84,26 +93,6 @@ class Event(msgspec.Struct, frozen=True):
 
     type: str
     body: Mapping[str, Any]
-
-
-async def begin_attempt(transaction: Transaction, run_id: UUID) -> Mapping[str, Any] | None:
-    """Take the fence of a run and mark it as running; None when it has ended or is unknown.
-
-    Returns the run's row, with the new `attempt`.
-    """
-    c = RUNS.c
-    statement = (
-        update(RUNS)
-        .where(c.id == run_id, c.state.in_(("queued", "running")))
-        .values(
-            attempt=c.attempt + 1,
-            state="running",
-            started_at=text("coalesce(started_at, :moment)").bindparams(moment=now()),
-        )
-        .returning(RUNS)
-    )
-    row = (await transaction.execute(statement)).mappings().one_or_none()
-    return dict(row) if row is not None else None
 
 
 async def add_events(transaction: Transaction, fence: Fence, events: Sequence[Event]) -> None:
@@ -131,7 +120,7 @@ async def insert_events(
     transaction: Transaction, run_id: UUID, first: int, events: Sequence[Event]
 ) -> None:
     """Write events whose numbers were taken from `last_event`, and notify who follows."""
-    moment = now()
+    moment = (await transaction.execute(select(CLOCK))).scalar_one()
     rows = [
         {"run_id": run_id, "seq": first + i, "type": e.type, "body": dict(e.body), "at": moment}
         for i, e in enumerate(events)
@@ -144,72 +133,84 @@ async def load_steps(transaction: Transaction, run_id: UUID) -> dict[str, StepIn
     """All steps of a run that were ever begun, by key, in order."""
     query = select(STEPS).where(STEPS.c.run_id == run_id).order_by(STEPS.c.seq)
     rows = (await transaction.execute(query)).mappings()
-    return {
-        row["key"]: StepInfo(
-            row["seq"],
-            row["key"],
-            row["name"],
-            row["state"],
-            row["attempts"],
-            row["output"],
-            msgspec.convert(row["error"], ErrorInfo) if row["error"] else None,
-        )
-        for row in rows
-    }
+    return {row["key"]: _step_of(row) for row in rows}
+
+
+def _step_of(row: Mapping[Any, Any]) -> StepInfo:
+    return StepInfo(
+        row["seq"],
+        row["key"],
+        row["name"],
+        row["state"],
+        row["attempts"],
+        row["output"],
+        msgspec.convert(row["error"], ErrorInfo) if row["error"] else None,
+        row["effect"],
+        row["wait"],
+        row["started_at"],
+        row["finished_at"],
+    )
+
+
+def step_event(step: StepInfo) -> Event:
+    """The event that tells of a step's state."""
+    body: dict[str, Any] = {"key": step.key, "name": step.name, "state": step.state}
+    if step.error is not None:
+        body["error"] = step.error.message
+    return Event("step", body)
 
 
 async def write_step(transaction: Transaction, fence: Fence, step: StepInfo) -> None:
-    """Write a step's new state and its event.
+    """Write a step's new state and its event; one that got on counts as life of the run.
 
     Raises:
         FenceLost: the attempt is not the current one; nothing is written.
     """
-    body: dict[str, Any] = {"key": step.key, "name": step.name, "state": step.state}
-    if step.error is not None:
-        body["error"] = step.error.message
-    await add_events(transaction, fence, [Event("step", body)])
-    moment = now()
-    ended = step.state != "running"
+    await add_events(transaction, fence, [step_event(step)])
+    ended = step.state not in ("running", "waiting")
     values = {
         "state": step.state,
         "attempts": step.attempts,
         "output": step.output,
         "error": msgspec.to_builtins(step.error) if step.error else None,
-        "finished_at": moment if ended else None,
+        "wait": step.wait,
+        "finished_at": CLOCK if ended else None,
     }
     key = {"run_id": fence.run_id, "seq": step.seq}
-    first = {"key": step.key, "name": step.name, "started_at": moment}
+    first = {"key": step.key, "name": step.name, "effect": step.effect, "started_at": CLOCK}
     statement = upsert(STEPS).values(**key, **first, **values)
     await transaction.execute(
         statement.on_conflict_do_update(index_elements=["run_id", "seq"], set_=values)
     )
+    if ended:
+        got_on = update(RUNS).where(RUNS.c.id == fence.run_id, RUNS.c.crashes > 0)
+        await transaction.execute(got_on.values(crashes=0))
 
 
-async def end_run(
-    transaction: Transaction,
-    fence: Fence,
-    state: RunState,
-    *,
-    output: Any = None,
-    error: ErrorInfo | None = None,
+async def add_undo(
+    transaction: Transaction, fence: Fence, step: StepInfo, owner: str, undo: Undo
 ) -> None:
-    """End a run, wipe its secrets and write the last event.
+    """Write how to take back what a step does, once for one name and data.
 
     Raises:
         FenceLost: the attempt is not the current one; nothing is written.
     """
-    body: dict[str, Any] = {"state": state}
-    if error is not None:
-        body["error"] = msgspec.to_builtins(error)
-    await add_events(transaction, fence, [Event("state", body)])
-    await transaction.execute(
-        update(RUNS)
-        .where(RUNS.c.id == fence.run_id)
-        .values(
-            state=state,
-            output=output,
-            error=msgspec.to_builtins(error) if error else None,
-            secrets=None,
-            finished_at=now(),
-        )
-    )
+    body = {"step": step.key, "name": undo.name}
+    await add_events(transaction, fence, [Event("undo", body)])
+    c = UNDOS.c
+    data = msgspec.json.encode(dict(undo.data)).decode()
+    mine = c.run_id == fence.run_id
+    same = select(c.seq).where(mine, c.step_seq == step.seq, c.name == undo.name, c.data == data)
+    row = select(
+        literal(fence.run_id).label("run_id"),
+        select(func.coalesce(func.max(c.seq), 0) + 1).where(mine).scalar_subquery(),
+        literal(step.seq),
+        literal(step.key),
+        literal(owner),
+        literal(undo.name),
+        literal(data),
+        literal("ready"),
+        CLOCK,
+    ).where(~same.exists())
+    names = ("run_id", "seq", "step_seq", "step_key", "owner", "name", "data", "state", "at")
+    await transaction.execute(insert(UNDOS).from_select(list(names), row))

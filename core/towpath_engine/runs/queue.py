@@ -1,7 +1,12 @@
-"""Jobs for runs on Procrastinate's queue, written in the caller's own transaction."""
+"""Jobs for runs on Procrastinate's queue, written in the caller's own transaction.
+
+A run has one job at a time that counts: the one that carries its present `turn`. Any other that is
+delivered, be it late, twice, or to a worker that slept, finds its turn over and does nothing.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from procrastinate.jobs import Job, Status
@@ -10,9 +15,8 @@ from sqlalchemy import text
 
 from towpath_engine.store.database import Transaction
 
-__all__ = ("QUEUE", "TASK", "OwnJobs", "enqueue", "sweep")
+__all__ = ("TASK", "OwnJobs", "drop_jobs", "enqueue", "orphans", "requeue", "sweep_lock")
 
-QUEUE = "runs"
 TASK = "towpath:run"
 
 _SWEEP_LOCK = 0x70_77_70_03
@@ -21,8 +25,34 @@ _SWEEP_LOCK = 0x70_77_70_03
 _DEFER = text(
     """
     SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(
-        :queue, :task, 0, :lock, NULL, json_build_object('run_id', CAST(:run_id AS text)), NULL
+        CAST(:queue AS varchar), :task, CAST(:priority AS integer), NULL, NULL,
+        jsonb_build_object('run_id', CAST(:run_id AS text), 'turn', CAST(:turn AS integer)), NULL
     )::procrastinate_job_to_defer_v1])
+    """
+)
+
+# A job that waits is of an earlier turn now. One that is being done is its worker's to end.
+_REQUEUE = text(
+    """
+    WITH run AS (
+        UPDATE runs SET turn = turn + 1, held = NULL WHERE id = ANY(:run_ids)
+        RETURNING id, turn, queue, priority, CASE WHEN state = 'waiting' THEN wake_at END AS at
+    ), dropped AS (
+        DELETE FROM procrastinate_jobs j USING run
+        WHERE j.task_name = :task AND j.args ->> 'run_id' = CAST(run.id AS text)
+          AND j.status = 'todo'
+    )
+    SELECT procrastinate_defer_jobs_v1(array_agg(ROW(
+        run.queue, CAST(:task AS varchar), run.priority, NULL, NULL,
+        jsonb_build_object('run_id', run.id, 'turn', run.turn), run.at
+    )::procrastinate_job_to_defer_v1)) FROM run HAVING count(*) > 0
+    """
+)
+
+_DROP = text(
+    """
+    DELETE FROM procrastinate_jobs
+    WHERE task_name = :task AND args ->> 'run_id' = :run_id AND status = 'todo'
     """
 )
 
@@ -38,13 +68,17 @@ _DROP_STALLED = text(
 
 _ORPHANS = text(
     """
-    SELECT r.id, r.subject_ref FROM runs r
-    WHERE r.state IN ('queued', 'running')
+    SELECT r.id FROM runs r
+    WHERE (r.state IN ('queued', 'running') AND r.held IS NULL
+           OR r.state = 'waiting' AND r.wake_at IS NOT NULL)
       AND NOT EXISTS (
         SELECT 1 FROM procrastinate_jobs j
         WHERE j.task_name = :task AND j.status IN ('todo', 'doing')
-          AND j.args ->> 'run_id' = CAST(r.id AS text))
-    ORDER BY r.created_at, r.id
+          AND j.args ->> 'run_id' = CAST(r.id AS text)
+          AND CAST(j.args ->> 'turn' AS integer) = r.turn)
+    ORDER BY r.priority DESC, r.created_at, r.id
+    LIMIT 1000
+    FOR UPDATE OF r SKIP LOCKED
     """
 )
 
@@ -59,36 +93,40 @@ class OwnJobs(JobManager):
         )
 
 
-async def enqueue(transaction: Transaction, run_id: UUID, lock: str | None) -> None:
-    """Put a run's job on the queue.
-
-    Args:
-        transaction: the one that writes the run.
-        run_id: the run.
-        lock: jobs with the same lock are done one after the other, in order of creation.
-    """
-    values = {"queue": QUEUE, "task": TASK, "lock": lock, "run_id": str(run_id)}
-    await transaction.execute(_DEFER, values)
+async def enqueue(
+    transaction: Transaction, run_id: UUID, queue: str, priority: int, turn: int
+) -> None:
+    """Put the job of a run that was just written on its queue; higher priorities come first."""
+    values = {"task": TASK, "queue": queue, "priority": priority}
+    await transaction.execute(_DEFER, {**values, "run_id": str(run_id), "turn": turn})
 
 
-async def sweep(transaction: Transaction, stalled_seconds: float) -> list[UUID]:
-    """Take away the jobs of dead workers, and give one to every unfinished run that has none.
+async def requeue(transaction: Transaction, run_ids: Sequence[UUID]) -> None:
+    """Give runs a new turn and its job, due when a waiting run wants to be woken, else now."""
+    if run_ids:
+        await transaction.execute(_REQUEUE, {"task": TASK, "run_ids": list(run_ids)})
+
+
+async def drop_jobs(transaction: Transaction, run_id: UUID) -> None:
+    """Take the jobs of a run off the queue that no worker has begun."""
+    await transaction.execute(_DROP, {"task": TASK, "run_id": str(run_id)})
+
+
+async def sweep_lock(transaction: Transaction) -> bool:
+    """Be the one that sweeps until the transaction ends; False where another is at it."""
+    lock = text("SELECT pg_try_advisory_xact_lock(:key)")
+    return bool((await transaction.execute(lock, {"key": _SWEEP_LOCK})).scalar_one())
+
+
+async def orphans(transaction: Transaction, stalled_seconds: float) -> list[UUID]:
+    """Take away the jobs of dead workers, and find the unfinished runs that have no job.
 
     A new job, not the old one again: a worker that was only paused finishes its own old job when
     it wakes up, and must not take the new one off the queue with it.
 
     Args:
-        transaction: the caller's. One sweep at a time; where another is at it, nothing is done.
+        transaction: the caller's.
         stalled_seconds: a worker without a heartbeat for so long is dead.
-
-    Returns:
-        The runs that got a job.
     """
-    lock = text("SELECT pg_try_advisory_xact_lock(:key)")
-    if not (await transaction.execute(lock, {"key": _SWEEP_LOCK})).scalar_one():
-        return []
     await transaction.execute(_DROP_STALLED, {"task": TASK, "seconds": stalled_seconds})
-    rows = (await transaction.execute(_ORPHANS, {"task": TASK})).all()
-    for row in rows:
-        await enqueue(transaction, row.id, row.subject_ref)
-    return [row.id for row in rows]
+    return list((await transaction.execute(_ORPHANS, {"task": TASK})).scalars())

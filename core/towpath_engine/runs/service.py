@@ -10,24 +10,26 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import insert, select, text, tuple_, update
+from sqlalchemy import select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from towpath_core.errors import Conflict
 from towpath_core.identity import Principal
 from towpath_core.runs import RUN_ENDED
 from towpath_engine import audit
-from towpath_engine.clock import new_id, now
-from towpath_engine.runs.journal import Event, StepInfo, insert_events, load_steps
+from towpath_engine.clock import new_id
+from towpath_engine.runs.ending import end_outside
+from towpath_engine.runs.journal import CLOCK, Event, StepInfo, insert_events, load_steps
 from towpath_engine.runs.queue import enqueue
 from towpath_engine.runs.records import RunEvent, RunInfo, info_of, may_see, no_run
+from towpath_engine.runs.sweeping import CANCEL_CHANNEL
 from towpath_engine.runs.tables import EVENTS, RUNS
+from towpath_engine.runs.terms import USUAL, Terms
+from towpath_engine.runs.waits import lock_run
 from towpath_engine.secrets import Sealer
 from towpath_engine.store.database import Database, Transaction
 
-__all__ = ("CANCEL_CHANNEL", "RunEvent", "RunInfo", "RunService", "secrets_purpose")
-
-CANCEL_CHANNEL = "towpath_cancel"
-"""Notified with a run's id when it is asked to stop."""
+__all__ = ("RunEvent", "RunInfo", "RunService", "secrets_purpose")
 
 Stopped = Callable[[Transaction, Any], Awaitable[None]]
 """Writes what it means that a run with this input was stopped before it was begun."""
@@ -62,7 +64,7 @@ class RunService:
         input: Any,
         *,
         secrets: Mapping[str, str] | None = None,
-        lock: str | None = None,
+        terms: Terms = USUAL,
     ) -> UUID:
         """Accept a run: its row, its first event and its job, all in the caller's transaction.
 
@@ -73,29 +75,40 @@ class RunService:
             title: for people.
             input: JSON; must hold no secret.
             secrets: sealed, given to the executor, wiped when the run ends.
-            lock: runs with the same lock are done one after the other.
+            terms: its id, queue, priority, key, deadline, and what it belongs to. With an id that
+                is taken nothing is written: the run was accepted before.
         """
-        run_id = new_id()
-        seal = self._sealer.seal
+        run_id = terms.id or new_id()
         row = {
             "id": run_id,
             "kind": kind,
             "title": title,
             "state": "queued",
             "attempt": 0,
+            "turn": 1,
             "input": input,
             "principal": msgspec.to_builtins(principal),
             "created_by": audit.actor_of(principal),
-            "subject_ref": lock,
-            "secrets": seal(dict(secrets), secrets_purpose(run_id)) if secrets else None,
+            "secrets": self.sealed(run_id, secrets),
+            "secret_names": sorted(secrets or ()),
             "cancel_requested": False,
+            "holds_key": False,
+            "crashes": 0,
+            "takeovers": 0,
             "last_event": 1,
-            "created_at": now(),
+            "created_at": CLOCK,
+            **terms.columns(),
         }
-        await transaction.execute(insert(RUNS).values(**row))
+        accepted = upsert(RUNS).values(**row).on_conflict_do_nothing().returning(RUNS.c.id)
+        if (await transaction.execute(accepted)).first() is None:
+            return run_id
         await insert_events(transaction, run_id, 1, [Event("state", {"state": "queued"})])
-        await enqueue(transaction, run_id, lock)
+        await enqueue(transaction, run_id, terms.queue, terms.priority, 1)
         return run_id
+
+    def sealed(self, run_id: UUID, secrets: Mapping[str, str] | None) -> bytes | None:
+        """A run's secrets as they are stored; None for none."""
+        return self._sealer.seal(dict(secrets), secrets_purpose(run_id)) if secrets else None
 
     async def get(self, principal: Principal, run_id: UUID) -> RunInfo:
         """A run of the asker's own, or any for an administrator.
@@ -199,9 +212,8 @@ class RunService:
             NotFound: there is no such run that the asker may see.
             Conflict: it has ended otherwise.
         """
-        query = select(RUNS).where(RUNS.c.id == run_id).with_for_update()
         async with self._database.begin() as transaction:
-            row = (await transaction.execute(query)).mappings().one_or_none()
+            row = await lock_run(transaction, run_id)
             if row is None or not may_see(principal, row):
                 raise no_run(run_id)
             asked = row["state"] == "running" and row["cancel_requested"]
@@ -210,33 +222,15 @@ class RunService:
             if row["state"] in RUN_ENDED:
                 raise Conflict(f"Run {run_id} has ended already: {row['state']}.")
             await audit.record(transaction, principal, "runs:cancel", str(run_id), run_id=run_id)
-            if row["state"] == "queued":
-                await self._end_waiting(transaction, row)
-            else:
-                change = update(RUNS).where(RUNS.c.id == run_id)
-                await transaction.execute(change.values(cancel_requested=True))
+            change = update(RUNS).where(RUNS.c.id == run_id)
+            await transaction.execute(change.values(cancel_requested=True))
+            if row["state"] != "running":
+                await end_outside(transaction, row, "cancelled")
+                if (write := self._stopped.get(row["kind"])) is not None:
+                    await write(transaction, row["input"])
             note = text("SELECT pg_notify(:c, :p)")
             await transaction.execute(note, {"c": CANCEL_CHANNEL, "p": str(run_id)})
         return await self.get(principal, run_id)
-
-    async def _end_waiting(self, transaction: Transaction, row: Mapping[Any, Any]) -> None:
-        # `last_event` counts on, the attempt too: a worker that just got it loses.
-        last = row["last_event"] + 1
-        change = update(RUNS).where(RUNS.c.id == row["id"])
-        await transaction.execute(
-            change.values(
-                state="cancelled",
-                cancel_requested=True,
-                attempt=row["attempt"] + 1,
-                last_event=last,
-                secrets=None,
-                finished_at=now(),
-            )
-        )
-        event = Event("state", {"state": "cancelled"})
-        await insert_events(transaction, row["id"], last, [event])
-        if (write := self._stopped.get(row["kind"])) is not None:
-            await write(transaction, row["input"])
 
     async def _events(self, run_id: UUID, after: int, limit: int) -> Sequence[RunEvent]:
         c = EVENTS.c

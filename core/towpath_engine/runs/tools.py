@@ -1,131 +1,100 @@
-"""What plugin code gets while it works for a step: log, progress, cancellation, deadline.
+"""What plugin code gets while it works for a run: see `towpath_core.runs.StepTools`.
 
-Lives in the worker. Lines are gathered from any thread and written in batches by the run.
+Lives in the worker, on the plugin's thread. What the journal must hold is handed to the run's
+event loop and waited for.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
+from towpath_core.errors import (
+    Cancelled,
+    Invalid,
+    LimitExceeded,
+    NotFound,
+    PluginError,
+    Unavailable,
+)
+from towpath_core.runs import (
+    RETRY,
+    Approval,
+    LogLevel,
+    Observed,
+    Retry,
+    Secret,
+    StepTools,
+    Suspended,
+    Undo,
+)
+from towpath_engine.runs.journal import FenceLost, StepInfo
+from towpath_engine.runs.outcomes import (
+    OutcomeUnknown,
+    Wait,
+    approved,
+    as_before,
+    came,
+    child_output,
+    pause,
+)
+from towpath_engine.store.database import DatabaseUnavailable
 
-from towpath_core.errors import Cancelled, Invalid, LimitExceeded
-from towpath_core.runs import LogLevel
-from towpath_engine.runs.journal import Event
-from towpath_engine.secrets import mask
+if TYPE_CHECKING:
+    from towpath_engine.runs.context import RunContext
 
-__all__ = ("EventBuffer", "RunStepTools")
+__all__ = ("RunStepTools",)
+
+T = TypeVar("T")
 
 _MAX_LINE = 10_000
-_MAX_TYPE = 100
-_MAX_BYTES = 4 * 1024 * 1024
+_MAX_NAME = 200
 # What these say about a run is the platform's to say: a forged end would end who follows it.
-_OURS = frozenset({"state", "step", "log", "progress"})
-
-
-class EventBuffer:
-    """Events that wait to be written; filled from any thread, emptied by the run's loop."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._events: deque[Event] = deque()
-        self._secrets = tuple(secrets)
-        self._lock = threading.Lock()
-
-    def add(self, type: str, body: Mapping[str, Any]) -> None:
-        """Append an event; its texts are masked against the run's secrets.
-
-        Raises:
-            Invalid: the body is not JSON.
-        """
-        event = Event(type, self.plain(dict(body)))
-        with self._lock:
-            self._events.append(event)
-
-    def plain(self, value: Any) -> Any:
-        """A value as JSON data of its own, with the run's secrets masked in keys and texts.
-
-        Raises:
-            Invalid: it is not JSON.
-            LimitExceeded: it has more than 4 MiB as JSON.
-        """
-        try:
-            text = msgspec.json.encode(value)
-            if len(text) > _MAX_BYTES:
-                raise LimitExceeded(
-                    f"A plugin gave the run more than {_MAX_BYTES:,} bytes at once."
-                )
-            return self._masked(msgspec.json.decode(text))
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise Invalid(
-                "A plugin gave the run something that JSON cannot say.", why=type(error).__name__
-            ) from error
-
-    def mask(self, text: str) -> str:
-        """Replace the run's secrets in a text."""
-        return mask(text, self._secrets)
-
-    def take(self) -> list[Event]:
-        """Remove and return all that wait, in order."""
-        with self._lock:
-            events = list(self._events)
-            self._events.clear()
-        return events
-
-    def give_back(self, events: Sequence[Event]) -> None:
-        """Put back what was taken and could not be written, before what came since."""
-        with self._lock:
-            self._events.extendleft(reversed(events))
-
-    def _masked(self, value: Any) -> Any:
-        if not self._secrets:
-            return value
-        if isinstance(value, str):
-            return self.mask(value)
-        if isinstance(value, dict):
-            return {self.mask(key): self._masked(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._masked(item) for item in value]
-        return value
+_OURS = frozenset({"state", "step", "log", "progress", "wait", "undo", "decision"})
 
 
 class RunStepTools:
-    """The tools of one step of one run; see `towpath_core.runs.StepTools` for the promise."""
+    """The tools of one step of one run, or of the whole of one that a plugin does.
 
-    def __init__(
-        self,
-        run_id: str,
-        step_key: str,
-        seq: int,
-        *,
-        seconds: float,
-        buffer: EventBuffer,
-        cancelled: threading.Event,
-    ) -> None:
-        self.run_id = run_id
-        self.key = f"{run_id}:{seq}"
+    Args:
+        run: the attempt.
+        step: the step; of number 0 and without a key for a whole run.
+        seconds: until the deadline.
+        owner: whose code takes effects back, such as `action:acme:make`.
+    """
+
+    def __init__(self, run: RunContext, step: StepInfo, *, seconds: float, owner: str = "") -> None:
+        self.run_id = str(run.id)
+        self.key = f"{run.id}:{step.seq}"
         self.deadline = time.monotonic() + seconds
-        self._step = step_key
-        self._buffer = buffer
-        self._cancelled = cancelled
+        self._run = run
+        self.of = step
+        self._owner = owner
+        self._names: Counter[str] = Counter()
+
+    def begin_again(self) -> None:
+        """Forget which parts were named: the code is called from its top."""
+        self._names.clear()
 
     def log(self, message: str, *, level: LogLevel = "info") -> None:
         """Add a line to the run's log; a very long one is cut."""
         # Masked before it is cut: half a secret would be left standing.
-        text = self._buffer.mask(str(message))
+        text = self._run.buffer.mask(str(message))
         if len(text) > _MAX_LINE:
             text = f"{text[:_MAX_LINE]}... ({len(text)} characters)"
-        self._buffer.add("log", {"message": text, "level": level, "step": self._step})
+        self._add("log", {"message": text, "level": level})
 
     def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
         """Report how far the step is."""
-        body: dict[str, Any] = {"done": done, "unit": unit, "step": self._step}
+        body: dict[str, Any] = {"done": done, "unit": unit}
         if total is not None:
             body["total"] = total
-        self._buffer.add("progress", body)
+        self._add("progress", body)
 
     def emit(self, type: str, body: Mapping[str, Any]) -> None:
         """Add a typed event to the run.
@@ -133,16 +102,209 @@ class RunStepTools:
         Raises:
             Invalid: the type is one of the platform's own, or the body is not JSON.
         """
-        if type in _OURS or not 0 < len(type) <= _MAX_TYPE or not type.isprintable():
+        if type in _OURS or not _is_name(type):
             raise Invalid(
-                f"An event cannot have the type {type[:_MAX_TYPE]!r}.",
+                f"An event cannot have the type {type[:_MAX_NAME]!r}.",
                 next="Use a name of your own, such as acme:built.",
             )
-        self._buffer.add(type, {**body, "step": self._step})
+        self._add(type, body)
 
     def check(self) -> None:
         """Raise `Cancelled` when the run was asked to stop, `LimitExceeded` past the deadline."""
-        if self._cancelled.is_set():
+        self._see_that_it_goes()
+        if self._run.cancelled.is_set():
             raise Cancelled("The run was asked to stop.")
         if time.monotonic() > self.deadline:
             raise LimitExceeded("The step has used up its time.")
+
+    def step(
+        self,
+        name: str,
+        work: Callable[[StepTools], Any],
+        *,
+        retry: Retry = RETRY,
+        seconds: float | None = None,
+        undo: Undo | None = None,
+        repeatable: bool = True,
+        observe: Callable[[StepTools], Observed | None] | None = None,
+    ) -> Any:
+        """Do a part once; later its output comes from the journal."""
+        run, key = self._run, self._key(name)
+        step = self._do(
+            run.open_step(
+                key,
+                name,
+                undo=undo,
+                owner=self._owner,
+                repeatable=repeatable or observe is not None,
+            )
+        )
+        if step.state != "running":
+            return as_before(step)
+        left = self.deadline - time.monotonic()
+        limit = left if seconds is None else min(left, seconds)
+        tools = RunStepTools(run, step, seconds=limit, owner=self._owner)
+        try:
+            found = tools._perform(work, retry, observe)
+        except Exception as error:
+            self._do(run.fail_step(step, error))
+            raise
+        return self._do(run.close_step(step, found))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait so long without holding a worker."""
+        self._wait("sleep", "Wait", {"type": "time"}, seconds=_duration(seconds))
+
+    def sleep_until(self, moment: datetime) -> None:
+        """Wait until a moment, by the database's clock, without holding a worker."""
+        if moment.tzinfo is None:
+            raise Invalid("sleep_until() takes a moment with a time zone.")
+        self._wait("sleep", "Wait", {"type": "time"}, until=moment)
+
+    def wait_for(self, event: str, *, seconds: float | None = None) -> Any:
+        """Wait for a signal to the run, and return its body."""
+        _check_name(event)
+        what = {"type": "signal", "event": event}
+        wait = self._wait(f"wait:{event}", f"Wait for {event}", what, seconds=_duration(seconds))
+        return came(wait, event)
+
+    def approval(
+        self,
+        name: str,
+        question: str,
+        *,
+        approvers: Sequence[str] = (),
+        seconds: float | None = None,
+        subject: Any = None,
+    ) -> Approval:
+        """Ask people for a yes, and return it."""
+        plain = self._run.buffer.plain
+        what = {
+            "type": "approval",
+            "question": plain(question),
+            "approvers": [str(ref).lower() for ref in approvers],
+        }
+        if subject is not None:
+            what["subject"] = plain(subject)
+        _check_name(name)
+        wait = self._wait(f"approval:{name}", question, what, seconds=_duration(seconds))
+        return approved(wait, question)
+
+    def child(
+        self,
+        name: str,
+        kind: str,
+        input: Mapping[str, Any],
+        *,
+        secrets: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Start a run of its own, wait for its end, return its output."""
+        run, key = self._run, self._key(name)
+        if (before := run.known(key)) is None or before.state != "succeeded":
+            if run.starting is None:
+                raise Unavailable("This worker cannot start runs.")
+            starting = run.starting.start_child(run, key, kind, dict(input), secrets)
+            child = self._do(starting)
+            what = {"type": "child", "run": str(child), "kind": kind}
+            return child_output(run.wait_for(Wait(key, name, what)), kind)
+        return child_output(before.output, kind)
+
+    def secret(self, name: str) -> Secret:
+        """A handle on one of the run's secrets."""
+        if name not in self._run.secrets:
+            raise NotFound(
+                f"The run has no secret {name!r}.",
+                next="Give it when the run is started, or taken up again.",
+            )
+        return Secret(name, self._run.secrets[name])
+
+    def undo(self, name: str, data: Mapping[str, Any]) -> None:
+        """Journal how to take back what this step did; when it returns, it is kept."""
+        _check_name(name)
+        self._do(self._run.register_undo(self.of, self._owner, Undo(name, data)))
+
+    def _perform(
+        self,
+        work: Callable[[StepTools], Any],
+        retry: Retry,
+        observe: Callable[[StepTools], Observed | None] | None,
+    ) -> Any:
+        if observe is not None and self.of.attempts > 1:
+            seen = observe(self)
+            if seen is None:
+                raise OutcomeUnknown.of(self.of.name)
+            if seen.found:
+                self.log(f"Found that {self.of.name} had been done.")
+                return seen.output
+        for attempt in range(1, retry.attempts):
+            try:
+                return work(self)
+            except Unavailable as error:
+                delay = pause(retry, attempt)
+                self.log(f"{error.what} Trying again in {delay:.1f} s.", level="warning")
+                self._run.cancelled.wait(min(delay, max(0.0, self.deadline - time.monotonic())))
+                self.check()
+                self.begin_again()
+        found = work(self)
+        self._see_that_it_goes()
+        return found
+
+    def _wait(
+        self,
+        key: str,
+        name: str,
+        what: Mapping[str, Any],
+        *,
+        seconds: float | None = None,
+        until: datetime | None = None,
+    ) -> Any:
+        self._see_that_it_goes()
+        return self._run.wait_for(Wait(self._key(key), name, what, seconds, until))
+
+    def _key(self, name: str) -> str:
+        """The key of the next part of that name: `name`, then `name#2`, below this step's own."""
+        _check_name(name)
+        self._names[name] += 1
+        own = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
+        return f"{self.of.key}/{own}" if self.of.key else own
+
+    def _add(self, type: str, body: Mapping[str, Any]) -> None:
+        self._run.buffer.add(type, {**body, "step": self.of.key})
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have the run's loop do something, and wait for it."""
+        try:
+            self._see_that_it_goes()
+            if threading.get_ident() == self._run.thread:
+                raise PluginError(
+                    "A step's tools were called from a coroutine.",
+                    next="Make the method a plain function: it is called in a thread.",
+                )
+        except BaseException:
+            work.close()
+            raise
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._run.loop).result()
+        except (FenceLost, DatabaseUnavailable) as error:
+            # Not an Exception from here on: plugin code must not take it for its own.
+            self._run.lose(error)
+            raise Suspended from error
+
+    def _see_that_it_goes(self) -> None:
+        if self._run.lost is not None or self._run.wait is not None:
+            raise Suspended
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= _MAX_NAME and name.isprintable()
+
+
+def _check_name(name: object) -> None:
+    if not _is_name(name):
+        raise Invalid(f"A name is printable text of at most {_MAX_NAME} characters.")
+
+
+def _duration(seconds: float | None) -> float | None:
+    if seconds is not None and not 0 <= seconds <= 10 * 365 * 86_400:
+        raise Invalid("A wait takes 0 seconds to ten years.")
+    return seconds

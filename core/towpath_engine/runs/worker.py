@@ -1,4 +1,4 @@
-"""The worker: takes runs off the queue, drives their executors, takes over from dead workers.
+"""The worker: takes runs off the queues, makes attempts at them, takes over from dead workers.
 
 As many workers as wanted work on one database. Procrastinate hands out the jobs and keeps the
 heartbeats; what may be written is decided by the journal's fence alone.
@@ -7,9 +7,9 @@ heartbeats; what may be written is decided by the journal's fence alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -19,23 +19,21 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 from sqlalchemy import select
 
-from towpath_core.errors import Cancelled, LimitExceeded, TowpathError, Unavailable
-from towpath_core.runs import RunState
-from towpath_engine.runs.context import Executor, RunContext
-from towpath_engine.runs.faults import describe_error
-from towpath_engine.runs.journal import Event, FenceLost, add_events, begin_attempt, load_steps
-from towpath_engine.runs.queue import QUEUE, TASK, OwnJobs, sweep
-from towpath_engine.runs.service import CANCEL_CHANNEL, secrets_purpose
+from towpath_core.errors import Unavailable
+from towpath_engine.runs.attempting import MAX_CRASHES, Attempts
+from towpath_engine.runs.context import Executor, Starting
+from towpath_engine.runs.journal import FenceLost
+from towpath_engine.runs.queue import TASK, OwnJobs
+from towpath_engine.runs.sweeping import CANCEL_CHANNEL, Sweep
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.secrets import Sealer
-from towpath_engine.store.database import Database, DatabaseUnavailable, Listener, Transaction
+from towpath_engine.store.database import Database, DatabaseUnavailable, Listener
 
-__all__ = ("MAX_ATTEMPTS", "RunWorker", "WorkerTimes")
+__all__ = ("RunWorker", "WorkerTimes")
 
 log = structlog.get_logger(__name__)
 
-MAX_ATTEMPTS = 20
-"""A run that was begun so often and never ended kills its workers; it is given up."""
+_LONGEST_DELAY = 5.0
 
 
 class WorkerTimes(msgspec.Struct, frozen=True):
@@ -48,20 +46,37 @@ class WorkerTimes(msgspec.Struct, frozen=True):
         stalled: without a sign of life for so long, a worker is dead.
         sweep: between two looks for runs that nobody works at.
         grace: what runs get to end when the worker is stopped.
-        poll: between two looks for runs that wait for another to end.
+        poll: between two looks for runs whose time has come.
         retry: longest first wait before a step is tried again, doubled each time.
     """
 
     heartbeat: float = 2.0
-    stalled: float = 8.0
+    stalled: float = 9.0
     sweep: float = 3.0
     grace: float = 20.0
     poll: float = 1.0
     retry: float = 1.0
 
+    @classmethod
+    def of_takeover(cls, seconds: float, *, grace: float = 20.0) -> WorkerTimes:
+        """Times by which a dead worker's runs go on within so many seconds."""
+        return cls(seconds / 7.5, seconds * 0.6, seconds / 5, grace=grace)
+
 
 class RunWorker:
-    """One worker process's part in doing runs."""
+    """One worker process's part in doing runs.
+
+    Args:
+        database: holds the journal and the queue.
+        sealer: opens the runs' secrets.
+        executors: by kind of run.
+        concurrency: how many runs it does at a time.
+        queues: which queues it takes runs from; all without any.
+        limits: by queue, how many of its runs may be under way in all workers together.
+        times: how fast it notices things.
+        starting: starts child runs.
+        max_crashes: on how many deaths of workers a run is given up.
+    """
 
     def __init__(
         self,
@@ -70,17 +85,27 @@ class RunWorker:
         executors: Mapping[str, Executor],
         *,
         concurrency: int = 8,
+        queues: Sequence[str] = (),
+        limits: Mapping[str, int] | None = None,
         times: WorkerTimes | None = None,
+        starting: Starting | None = None,
+        max_crashes: int = MAX_CRASHES,
     ) -> None:
         self._database = database
-        self._sealer = sealer
-        self._executors = dict(executors)
         self._times = times or WorkerTimes()
+        self._attempts = Attempts(
+            database,
+            sealer,
+            executors,
+            starting=starting,
+            limits=limits,
+            retry_seconds=self._times.retry,
+            max_crashes=max_crashes,
+        )
+        self._sweep = Sweep(database, executors, stalled_seconds=self._times.stalled, limits=limits)
         self._active: set[tuple[UUID, threading.Event]] = set()
-        self._app = App(connector=PsycopgConnector(conninfo=database.url, min_size=1, max_size=4))
-        self._app.job_manager = OwnJobs(self._app.connector)
-        self._app.task(name=TASK, queue=QUEUE)(self._job)
         self._listener = Listener(database.url, {CANCEL_CHANNEL: self._on_cancel})
+        self._queues = list(queues) or None
         self._concurrency = concurrency
         self._worker: Worker | None = None
         self._stopping = asyncio.Event()
@@ -88,17 +113,23 @@ class RunWorker:
     async def run(self) -> None:
         """Work until `stop`; then take nothing new and give what runs `grace` seconds to end.
 
-        What has not ended by then is handed back: another worker goes on with it.
-
-        Raises:
-            Unavailable: the queue was lost; start again.
+        What has not ended by then is handed back: another worker goes on with it. Where the
+        database is lost it tries again until it is back.
         """
+        delay = 0.1
         try:
             await self._listener.start()
-            async with self._app.open_async():
-                await self._work()
-        except ConnectorException as error:
-            raise Unavailable("The queue of runs does not answer.", why=str(error)) from error
+            while not self._stopping.is_set():
+                started = asyncio.get_running_loop().time()
+                try:
+                    await self._work()
+                except (ConnectorException, Unavailable) as error:
+                    log.warning("worker.queue_lost", error=str(error), retry_seconds=delay)
+                if asyncio.get_running_loop().time() - started > _LONGEST_DELAY:
+                    delay = 0.1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), delay)
+                delay = min(delay * 2, _LONGEST_DELAY)
         finally:
             await self._listener.stop()
 
@@ -109,10 +140,32 @@ class RunWorker:
             self._worker.stop()  # type: ignore[no-untyped-call]
 
     async def _work(self) -> None:
+        """Take jobs until asked to stop, or until the connection is lost."""
+        connector = PsycopgConnector(conninfo=self._database.url, min_size=1, max_size=4)
+        app = App(connector=connector)
+        app.job_manager = OwnJobs(app.connector)
+        app.task(name=TASK)(self._job)
+        async with app.open_async():
+            self._worker = worker = self._made(app)
+            if self._stopping.is_set():
+                return
+            beside = [
+                asyncio.create_task(self._sweep_often(), name="run-sweeper"),
+                asyncio.create_task(self._beat(app, worker), name="run-heartbeat"),
+            ]
+            try:
+                await worker.run()  # type: ignore[no-untyped-call]
+            finally:
+                self._worker = None
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+
+    def _made(self, app: App) -> Worker:
         times = self._times
-        self._worker = Worker(
-            self._app,
-            queues=[QUEUE],
+        return Worker(
+            app,
+            queues=self._queues,
             concurrency=self._concurrency,
             delete_jobs="always",
             install_signal_handlers=False,
@@ -121,81 +174,22 @@ class RunWorker:
             shutdown_graceful_timeout=times.grace,
             fetch_job_polling_interval=times.poll,
         )
-        if self._stopping.is_set():
-            return
-        sweeper = asyncio.create_task(self._sweep_often(), name="run-sweeper")
-        try:
-            await self._worker.run()  # type: ignore[no-untyped-call]
-        finally:
-            sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
-        if not self._stopping.is_set():
-            raise Unavailable("The worker has lost the queue of runs.", next="Start it again.")
-        await self._sweep()
 
-    async def _job(self, run_id: str) -> None:
+    async def _job(self, run_id: str, turn: int = 0) -> None:
         stop = threading.Event()
         # Known before the attempt begins, so that no request to stop falls in between.
         entry = (UUID(run_id), stop)
         self._active.add(entry)
         try:
-            await self._attempt(entry[0], stop)
+            await self._attempts.make(entry[0], turn, stop)
         except FenceLost:
             log.info("run.fence_lost", run=run_id)
+        except DatabaseUnavailable as error:
+            log.warning("run.left_open", run=run_id, error=error.why or error.what)
         finally:
             # Threads that still work for it end at their next check.
             stop.set()
             self._active.discard(entry)
-
-    async def _attempt(self, run_id: UUID, stop: threading.Event) -> None:
-        async with self._database.begin() as transaction:
-            row = await begin_attempt(transaction, run_id)
-            steps = await load_steps(transaction, run_id) if row else {}
-        if row is None:
-            return
-        fault: TowpathError | None = None
-        secrets: dict[str, str] = {}
-        if row["secrets"]:
-            try:
-                secrets = self._sealer.open(row["secrets"], secrets_purpose(run_id))
-            except TowpathError as error:
-                fault = error
-        if row["attempt"] > MAX_ATTEMPTS:
-            fault = LimitExceeded(f"The run was begun {MAX_ATTEMPTS} times and never ended.")
-        run = RunContext(
-            self._database, row, steps, secrets, cancelled=stop, retry_seconds=self._times.retry
-        )
-        async with run.flushing():
-            await self._execute(run, fault)
-
-    async def _execute(self, run: RunContext, fault: TowpathError | None) -> None:
-        executor = self._executors.get(run.kind)
-        async with self._database.begin() as transaction:
-            body = {"state": "running", "attempt": run.fence.attempt}
-            await add_events(transaction, run.fence, [Event("state", body)])
-        try:
-            if fault is not None:
-                raise fault
-            if executor is None:
-                raise TowpathError(f"This worker does not know runs of kind {run.kind!r}.")
-            output = run.buffer.plain(await executor.execute(run))
-        except (FenceLost, DatabaseUnavailable):
-            # Not the run's fault: it is left open, and goes on when the database is back.
-            raise
-        except Exception as error:
-            await self._end(run, executor, error)
-        else:
-            await run.end("succeeded", output=output)
-
-    async def _end(self, run: RunContext, executor: Executor | None, error: Exception) -> None:
-        state: RunState = "cancelled" if isinstance(error, Cancelled) else "failed"
-        info = describe_error(error, run.buffer.mask)
-
-        async def mark(transaction: Transaction) -> None:
-            if executor is not None:
-                await executor.failed(transaction, run, info)
-
-        await run.end(state, error=None if state == "cancelled" else info, commit=mark)
 
     async def _on_cancel(self, payload: str) -> None:
         wanted = UUID(payload) if payload else None
@@ -205,21 +199,23 @@ class RunWorker:
 
     async def _is_cancelled(self, run_id: UUID) -> bool:
         async with self._database.begin() as transaction:
-            query: Any = select(RUNS.c.cancel_requested).where(RUNS.c.id == run_id)
+            query = select(RUNS.c.cancel_requested).where(RUNS.c.id == run_id)
             return bool((await transaction.execute(query)).scalar_one_or_none())
+
+    async def _beat(self, app: App, worker: Worker) -> None:
+        # Procrastinate stops its own heartbeat before it waits for the runs under way.
+        while True:
+            await asyncio.sleep(self._times.heartbeat)
+            if self._stopping.is_set() and worker.worker_id is not None:
+                with contextlib.suppress(ConnectorException):
+                    await app.job_manager.update_heartbeat(worker.worker_id)
 
     async def _sweep_often(self) -> None:
         while True:
             try:
-                await self._sweep()
+                await self._sweep.tick()
+            except Unavailable:
+                log.warning("worker.sweep_waits")
             except Exception:
                 log.exception("worker.sweep")
             await asyncio.sleep(self._times.sweep)
-
-    async def _sweep(self) -> None:
-        try:
-            async with self._database.begin() as transaction:
-                for run_id in await sweep(transaction, self._times.stalled):
-                    log.warning("worker.requeued", run=str(run_id))
-        except Unavailable:
-            log.warning("worker.sweep_waits")

@@ -6,7 +6,6 @@ Called from the action's thread; what needs the event loop is handed to it and w
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -22,7 +21,9 @@ from towpath_core.scaffolding import Registration, RenderSession
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.service import CatalogService
 from towpath_engine.catalog.sources import tree_source
-from towpath_engine.runs.tools import EventBuffer, RunStepTools
+from towpath_engine.runs.context import RunContext
+from towpath_engine.runs.journal import StepInfo
+from towpath_engine.runs.tools import RunStepTools
 
 __all__ = ("ActionDesk", "TemplateActionContext")
 
@@ -52,15 +53,13 @@ class TemplateActionContext(RunStepTools):
     def __init__(
         self,
         desk: ActionDesk,
-        run_id: str,
-        step: str,
-        seq: int,
+        run: RunContext,
+        step: StepInfo,
         *,
         seconds: float,
-        buffer: EventBuffer,
-        cancelled: threading.Event,
+        owner: str,
     ) -> None:
-        super().__init__(run_id, step, seq, seconds=seconds, buffer=buffer, cancelled=cancelled)
+        super().__init__(run, step, seconds=seconds, owner=owner)
         self._desk = desk
         self.workspace = desk.workspace
         self.template_ref = desk.template_ref
@@ -94,11 +93,11 @@ class TemplateActionContext(RunStepTools):
 
     def register(self, target: str, *, optional: bool = False) -> Registration:
         """Register a location in the catalog and read it."""
-        return self._wait(self._register(target, optional))
+        return self._hand(self._register(target, optional))
 
     def entity(self, ref: str) -> Entity | None:
         """An entity of the catalog."""
-        return self._wait(self._desk.catalog.stored(self._desk.principal, ref))
+        return self._hand(self._desk.catalog.stored(self._desk.principal, ref))
 
     async def _register(self, target: str, optional: bool) -> Registration:
         if not self._desk.principal.has("catalog:write"):
@@ -129,7 +128,7 @@ class TemplateActionContext(RunStepTools):
             raise Forbidden(f"{url} cannot be fetched: no source reads {self.base_target}.")
         return self._type, source.value.resolve(self.base_target, url)
 
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+    def _hand(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._desk.loop)
         try:
             return future.result(max(0.1, self.deadline - time.monotonic()))

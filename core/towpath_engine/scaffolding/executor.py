@@ -218,7 +218,8 @@ class _Path:
 
         # What was allowed when the run was asked for may not be any more.
         await self._policy.check(self._run.principal, "action:execute", step["action"])
-        return await self._run.step(key, step["name"], work, seconds=_ACTION_SECONDS)
+        effect = action.value.effect
+        return await self._run.step(key, step["name"], work, seconds=_ACTION_SECONDS, effect=effect)
 
     async def _perform(
         self,
@@ -229,17 +230,10 @@ class _Path:
         tools: RunStepTools,
     ) -> Any:
         input = await self._input(step, action.value, key, each)
-        seq = int(tools.key.rpartition(":")[2])
         if action.value.effect != "external":
-            await asyncio.to_thread(self._workspace.guard, seq)
+            await asyncio.to_thread(self._workspace.guard, tools.of.seq)
         context = TemplateActionContext(
-            self._desk,
-            tools.run_id,
-            key,
-            seq,
-            seconds=_ACTION_SECONDS,
-            buffer=self._run.buffer,
-            cancelled=self._run.cancelled,
+            self._desk, self._run, tools.of, seconds=_ACTION_SECONDS, owner=f"action:{action.name}"
         )
         output = await self._host.call(
             action, "run", input, context, seconds=_ACTION_SECONDS, returns=Mapping

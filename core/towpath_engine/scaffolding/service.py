@@ -24,6 +24,7 @@ from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.jsonschema import SchemaFault, check_affordable, faults
 from towpath_engine.policy import PolicyGate
 from towpath_engine.runs.service import RunService
+from towpath_engine.runs.terms import Terms
 from towpath_engine.store.database import Database
 
 __all__ = ("Form", "FormPage", "ScaffoldingService", "ValuesRefused")
@@ -141,8 +142,9 @@ class ScaffoldingService:
             if (answer := await recall(transaction, request)) is not None:
                 return UUID(answer)
             title = f"Create from {entity_ref}"
+            terms = Terms(queue="scaffold")
             run_id = await self._runs.create(
-                transaction, principal, "scaffold", title, input, secrets=secrets
+                transaction, principal, "scaffold", title, input, secrets=secrets, terms=terms
             )
             await audit.record(transaction, principal, "scaffold:run", entity_ref, run_id=run_id)
             await remember(transaction, request, str(run_id))

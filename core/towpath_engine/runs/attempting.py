@@ -1,0 +1,181 @@
+"""One attempt at a run: begun under a new fence, driven by its executor, ended, parked or left.
+
+Lives in the worker. Whatever happens to the process, the journal says how far the run was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+
+from towpath_core.errors import Cancelled, PluginError, TowpathError, Unavailable
+from towpath_core.runs import RunState, Suspended, TimedOut
+from towpath_engine.runs.beginning import begin_attempt
+from towpath_engine.runs.context import Executor, RunContext, Starting
+from towpath_engine.runs.ending import hand_back
+from towpath_engine.runs.faults import describe_error
+from towpath_engine.runs.journal import CLOCK, FenceLost, load_steps
+from towpath_engine.runs.outcomes import OutcomeUnknown
+from towpath_engine.runs.parking import park
+from towpath_engine.runs.service import secrets_purpose
+from towpath_engine.runs.tables import RUNS
+from towpath_engine.secrets import Sealer
+from towpath_engine.store.database import Database, DatabaseUnavailable, Transaction
+
+__all__ = ("MAX_CRASHES", "Attempts", "Poisoned")
+
+log = structlog.get_logger(__name__)
+
+MAX_CRASHES = 5
+"""A run on which so many workers died without getting a step further kills them; it is parked."""
+
+
+class Poisoned(TowpathError):
+    """Worker after worker died on the run, so no other tries; a person can take it up again."""
+
+    code = "poisoned"
+
+
+class Attempts:
+    """Makes the attempts of one worker."""
+
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        executors: Mapping[str, Executor],
+        *,
+        starting: Starting | None = None,
+        limits: Mapping[str, int] | None = None,
+        retry_seconds: float = 1.0,
+        max_crashes: int = MAX_CRASHES,
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._executors = dict(executors)
+        self._starting = starting
+        self._limits = dict(limits or {})
+        self._retry_seconds = retry_seconds
+        self._max_crashes = max_crashes
+
+    async def make(self, run_id: UUID, turn: int, stop: threading.Event) -> None:
+        """Do a run as far as it goes now, if the job that was delivered is its latest.
+
+        Args:
+            run_id: the run.
+            turn: of the job.
+            stop: set when the run is asked to stop.
+
+        Raises:
+            FenceLost: another attempt goes on with it.
+            DatabaseUnavailable: it is left open; it goes on when the database is back.
+            asyncio.CancelledError: the worker stops; the run was handed back.
+        """
+        async with self._database.begin() as transaction:
+            row = await begin_attempt(transaction, run_id, turn, self._limits)
+            steps = await load_steps(transaction, run_id) if row else {}
+        if row is None:
+            return
+        secrets, fault = self._secrets(row)
+        run = RunContext(
+            self._database,
+            row,
+            steps,
+            secrets,
+            cancelled=stop,
+            retry_seconds=self._retry_seconds,
+            starting=self._starting,
+        )
+        try:
+            async with run.flushing():
+                await self._drive(run, fault or self._unfit(run, row))
+        except asyncio.CancelledError:
+            run.lose(FenceLost("The worker stops."))
+            await asyncio.shield(self._hand_back(run))
+            raise
+
+    async def _drive(self, run: RunContext, fault: TowpathError | None) -> None:
+        executor = self._executors.get(run.kind)
+        try:
+            try:
+                if fault is not None:
+                    raise fault
+                if executor is None:
+                    raise TowpathError(f"This worker does not know runs of kind {run.kind!r}.")
+                output = run.buffer.plain(await executor.execute(run))
+            except Suspended:
+                await self._suspend(run)
+                return
+        except (FenceLost, DatabaseUnavailable):
+            # Not the run's fault: it is left open, and goes on when the database is back.
+            raise
+        except Exception as error:
+            await self._fail(run, executor, error)
+        else:
+            await run.end("succeeded", output=output)
+
+    async def _suspend(self, run: RunContext) -> None:
+        if run.lost is not None:
+            raise run.lost
+        if run.wait is None:
+            raise PluginError("A plugin says that the run waits, but not what for.")
+        await park(run, run.wait)
+
+    async def _fail(self, run: RunContext, executor: Executor | None, error: Exception) -> None:
+        if isinstance(error, Cancelled) and await self._is_late(run):
+            error = _too_late()
+        info = describe_error(error, run.buffer.mask)
+        state: RunState = "cancelled" if isinstance(error, Cancelled) else "failed"
+        if isinstance(error, OutcomeUnknown) or run.has_open_effect():
+            state = "unknown"
+
+        async def mark(transaction: Transaction) -> None:
+            if executor is not None:
+                await executor.failed(transaction, run, info)
+
+        await run.end(state, error=None if state == "cancelled" else info, commit=mark)
+
+    def _secrets(self, row: Mapping[str, Any]) -> tuple[dict[str, str], TowpathError | None]:
+        if not row["secrets"]:
+            return {}, None
+        try:
+            return self._sealer.open(row["secrets"], secrets_purpose(row["id"])), None
+        except TowpathError as error:
+            return {}, error
+
+    def _unfit(self, run: RunContext, row: Mapping[str, Any]) -> TowpathError | None:
+        """Why a run is not to be done although it was begun."""
+        if row["crashes"] >= self._max_crashes:
+            where = run.open_step_names()
+            return Poisoned(
+                f"{row['crashes']} workers died on the run, one after the other.",
+                why=f"The last one in: {', '.join(where)}." if where else None,
+                next="See the workers' logs, then take it up again: towpath runs retry.",
+            )
+        return _too_late() if row["late"] else None
+
+    async def _is_late(self, run: RunContext) -> bool:
+        if run.deadline is None:
+            return False
+        query = select(RUNS.c.deadline <= CLOCK).where(RUNS.c.id == run.id)
+        async with self._database.begin() as transaction:
+            return bool((await transaction.execute(query)).scalar_one_or_none())
+
+    async def _hand_back(self, run: RunContext) -> None:
+        try:
+            async with self._database.begin() as transaction:
+                await hand_back(transaction, run.fence)
+            log.info("run.handed_back", run=str(run.id))
+        except (FenceLost, Unavailable) as error:
+            # Then it is found without a job, and gets one from the next sweep.
+            log.warning("run.not_handed_back", run=str(run.id), error=error.what)
+
+
+def _too_late() -> TimedOut:
+    return TimedOut("The run has not ended by its deadline.", next="Take it up again with another.")

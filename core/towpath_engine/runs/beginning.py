@@ -1,0 +1,96 @@
+"""How an attempt at a run begins: its job is checked, its key taken, its fence raised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+
+from towpath_engine.runs.admission import held_by, hold
+from towpath_engine.runs.journal import CLOCK, Event, insert_events
+from towpath_engine.runs.tables import RUNS, STEPS
+from towpath_engine.runs.waits import lock_run, wait_of
+from towpath_engine.store.database import Transaction
+
+__all__ = ("begin_attempt",)
+
+
+async def begin_attempt(
+    transaction: Transaction, run_id: UUID, turn: int, limits: Mapping[str, int] | None = None
+) -> Mapping[str, Any] | None:
+    """Take the fence of a run and mark it as running, with an event.
+
+    A run that waits is begun where its time has come by the database's clock; its wait is settled
+    then. One whose key or queue is busy is held.
+
+    Args:
+        transaction: in which the run is locked.
+        run_id: the run.
+        turn: of the job that was delivered.
+        limits: by queue, how many of its runs may be under way.
+
+    Returns:
+        The run's row with the new `attempt`, and `late`: whether its deadline is over. None when
+        there is nothing to do: it is held, has ended, waits on, is unknown, or the job is of an
+        earlier turn.
+    """
+    row = await lock_run(transaction, run_id)
+    if row is None or row["turn"] != turn or row["state"] not in ("queued", "running", "waiting"):
+        return None
+    events: list[Event] = []
+    if row["state"] == "waiting":
+        if not await _is_due(transaction, run_id):
+            return None
+        events = await _time_is_up(transaction, run_id)
+    late = await _is_late(transaction, run_id)
+    if not late and (why := await held_by(transaction, row, limits or {})) is not None:
+        await hold(transaction, row, why)
+        return None
+    died = row["state"] == "running"
+    body = {"state": "running", "attempt": row["attempt"] + 1}
+    events.append(Event("state", body))
+    change = (
+        update(RUNS)
+        .where(RUNS.c.id == run_id)
+        .values(
+            attempt=row["attempt"] + 1,
+            state="running",
+            held=None,
+            wake_at=None,
+            holds_key=row["holds_key"] or (row["concurrency_key"] is not None and not late),
+            crashes=row["crashes"] + died,
+            takeovers=row["takeovers"] + died,
+            last_event=row["last_event"] + len(events),
+            started_at=text("coalesce(started_at, clock_timestamp())"),
+        )
+        .returning(RUNS)
+    )
+    begun = (await transaction.execute(change)).mappings().one()
+    await insert_events(transaction, run_id, row["last_event"] + 1, events)
+    return {**begun, "late": late}
+
+
+async def _is_late(transaction: Transaction, run_id: UUID) -> bool:
+    query = select(RUNS.c.id).where(RUNS.c.id == run_id, RUNS.c.deadline <= CLOCK)
+    return (await transaction.execute(query)).first() is not None
+
+
+async def _is_due(transaction: Transaction, run_id: UUID) -> bool:
+    c = RUNS.c
+    query = select(c.id).where(c.id == run_id, (c.wake_at <= CLOCK) | (c.deadline <= CLOCK))
+    return (await transaction.execute(query)).first() is not None
+
+
+async def _time_is_up(transaction: Transaction, run_id: UUID) -> list[Event]:
+    """Settle the wait whose time is over: a pause has passed, anything else did not come."""
+    step = await wait_of(transaction, run_id)
+    if step is None:
+        return []
+    type = step["wait"]["type"]
+    outcome = "passed" if type == "time" else "timed-out"
+    change = update(STEPS).where(STEPS.c.run_id == run_id, STEPS.c.seq == step["seq"])
+    output = {"outcome": outcome}
+    await transaction.execute(change.values(state="succeeded", output=output, finished_at=CLOCK))
+    return [Event("wait", {"key": step["key"], "type": type, "outcome": outcome})]

@@ -1,0 +1,36 @@
+"""Which state of a run may follow which: the one table that all writes go by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from towpath_core.runs import RunState
+
+__all__ = ("TRANSITIONS", "may_become", "states_before")
+
+TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
+    # A worker takes it; somebody stops it first.
+    "queued": frozenset({"running", "cancelled"}),
+    # It goes on at another worker (`running` again), is handed back, waits, or ends.
+    "running": frozenset(
+        {"running", "queued", "waiting", "succeeded", "failed", "cancelled", "unknown"}
+    ),
+    # What it waited for came, or did not in time; somebody stops it.
+    "waiting": frozenset({"queued", "cancelled"}),
+    "succeeded": frozenset(),
+    # Taken up again where it stopped.
+    "failed": frozenset({"queued"}),
+    "cancelled": frozenset({"queued"}),
+    # Somebody looked, and said what became of the open step.
+    "unknown": frozenset({"queued"}),
+}
+
+
+def may_become(before: RunState, after: RunState) -> bool:
+    """Whether a run in one state may go to another."""
+    return after in TRANSITIONS[before]
+
+
+def states_before(after: RunState) -> tuple[RunState, ...]:
+    """The states that a run may be in to go to another, for the condition of an update."""
+    return tuple(state for state in TRANSITIONS if may_become(state, after))
