@@ -11,7 +11,7 @@ import fnmatch
 import json
 import posixpath
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,35 @@ class FileProvisioner:
         (self.folder / f"{resource.resource_id}.{binding_id}").unlink(missing_ok=True)
 
 
+class Kind:
+    """A kind of run that calls a function; `undone` keeps what it was asked to take back."""
+
+    title = "A kind"
+    description = "Does what a test says."
+    seconds = 30.0
+
+    def __init__(
+        self,
+        do: Callable[[dict[str, Any], StepTools], Any],
+        *,
+        name: str = "acme",
+        queue: str = "default",
+        schema: dict[str, Any] | None = None,
+    ) -> None:
+        self.do = do
+        self.name = name
+        self.queue = queue
+        self.input_schema = schema or {"type": "object"}
+        self.undone: list[tuple[str, dict[str, Any], str]] = []
+
+    def run(self, input: dict[str, Any], tools: StepTools) -> Mapping[str, Any]:
+        found = self.do(input, tools)
+        return found if isinstance(found, dict) else {"found": found}
+
+    def undo(self, name: str, data: dict[str, Any], tools: StepTools) -> None:
+        self.undone.append((name, data, tools.key))
+
+
 class Plugin:
     """A plugin of this process: offers what it is given."""
 
@@ -226,6 +255,10 @@ class Plugin:
     @hookimpl
     def towpath_provisioners(self) -> Iterable[Any]:
         return self.offered.get("provisioners", [])
+
+    @hookimpl
+    def towpath_run_kinds(self) -> Iterable[Any]:
+        return self.offered.get("run_kinds", [])
 
     @hookimpl
     def towpath_policies(self) -> Iterable[Any]:

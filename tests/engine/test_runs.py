@@ -22,19 +22,24 @@ from towpath_core.errors import (
     StepFailed,
     Unavailable,
 )
+from towpath_core.runs import Suspended
 from towpath_engine.runs import attempting as attempting_module
+from towpath_engine.runs.attempting import MAX_CRASHES
 from towpath_engine.runs.beginning import begin_attempt
 from towpath_engine.runs.context import RunContext
 from towpath_engine.runs.journal import (
     CHANNEL,
     Event,
     FenceLost,
+    StepInfo,
     add_events,
     load_steps,
 )
 from towpath_engine.runs.service import RunService
+from towpath_engine.runs.sweeping import Sweep
 from towpath_engine.runs.tables import EVENTS, RUNS, STEPS
 from towpath_engine.runs.terms import Terms
+from towpath_engine.runs.tools import RunStepTools
 from towpath_engine.runs.worker import RunWorker
 from towpath_engine.secrets import Sealer
 from towpath_engine.store.database import DatabaseUnavailable, Listener
@@ -115,6 +120,11 @@ async def room(database):
     await listener.stop()
 
 
+def tools_of(run):
+    """The tools of a step `a` of a run."""
+    return RunStepTools(run, StepInfo(1, "a", "A", "running", 1, None, None), seconds=10)
+
+
 def returning(value):
     async def work(tools):
         return value
@@ -193,7 +203,7 @@ async def test_a_step_that_was_done_is_not_done_again(room):
     async with working(room.worker(do, times=hasty)):
         run_id = await room.start()
         await stuck.wait()
-    assert (await room.runs.get(ADA, run_id)).state == "running"
+    assert (await room.runs.get(ADA, run_id)).state == "queued"
     # Handed back at once, not when somebody looks for lost runs.
     assert await room.jobs() == [(str(run_id), "todo")]
     async with working(room.worker(do)):
@@ -701,7 +711,7 @@ class TestEvents:
             await asyncio.sleep(0.1)
             go.set()
             await asyncio.gather(slow, fast)
-        events = (await room.runs.events(ADA, run_id))[1:]
+        events = (await room.runs.events(ADA, run_id))[2:]
         assert [e.body.get("message", e.type) for e in events] == ["one", "two", "step", "step"]
 
     async def test_what_could_not_be_written_is_written_later(self, room, monkeypatch):
@@ -727,7 +737,7 @@ class TestEvents:
     async def test_a_plugin_cannot_forge_what_the_platform_says(self, room):
         run_id = await room.start()
         async with room.attempt(run_id) as run:
-            tools = run._tools("a", 1, 10)
+            tools = tools_of(run)
             for type in ("state", "step", "log", "progress", "", "x" * 101, "nul\0", "a\nb"):
                 with pytest.raises(Invalid):
                     tools.emit(type, {"state": "succeeded"})
@@ -742,7 +752,7 @@ class TestEvents:
     async def test_a_long_line_is_cut(self, room):
         run_id = await room.start()
         async with room.attempt(run_id) as run:
-            run._tools("a", 1, 10).log("x" * 20_000)
+            tools_of(run).log("x" * 20_000)
             await run.flush()
         (log,) = [e.body for e in await room.runs.events(ADA, run_id) if e.type == "log"]
         assert len(log["message"]) < 10_100
@@ -757,8 +767,8 @@ class TestEvents:
 
             await asyncio.gather(*(add(number) for number in range(8)))
         events = await room.runs.events(ADA, run_id)
-        assert [e.seq for e in events] == list(range(1, 26))
-        numbers = [e.body["n"] for e in events[1:]]
+        assert [e.seq for e in events] == list(range(1, 27))
+        numbers = [e.body["n"] for e in events[2:]]
         assert [len(set(numbers[i : i + 3])) for i in range(0, 24, 3)] == [1] * 8
 
 
@@ -793,7 +803,7 @@ class TestFollowing:
             await run.end("succeeded")
         begun = time.monotonic()
         events = await self.follow(room, run_id)
-        assert [e.seq for e in events] == list(range(1, 2503))
+        assert [e.seq for e in events] == list(range(1, 2504))
         assert time.monotonic() - begun < 5
 
     async def test_one_that_has_ended_and_was_seen_to_the_end_ends(self, room):
@@ -875,18 +885,12 @@ class TestDispatch:
             assert (await room.done(run_id)).output == "found"
 
     async def test_many_who_look_for_lost_runs_give_each_one_job(self, room):
-        from towpath_engine.runs.queue import sweep
-
         ids = {await room.start() for _ in range(5)}
         await room.execute(text("DELETE FROM procrastinate_jobs"))
 
-        async def look():
-            async with room.database.begin() as transaction:
-                return await sweep(transaction, 1.0)
-
-        found = await asyncio.gather(*(look() for _ in range(8)))
-        assert {run_id for requeued in found for run_id in requeued} <= ids
-        await look()
+        sweep = Sweep(room.database, {}, stalled_seconds=1.0)
+        await asyncio.gather(*(sweep.tick() for _ in range(8)))
+        await sweep.tick()
         assert sorted(run_id for run_id, _ in await room.jobs()) == sorted(map(str, ids))
 
     async def test_a_worker_that_was_only_paused_takes_nothing_from_its_successor(self, room):
@@ -924,16 +928,18 @@ class TestDispatch:
         async with asyncio.timeout(10):
             await task
 
-    async def test_a_worker_without_its_queue_says_so(self, room):
-        worker = room.worker(returning(None))
-        task = asyncio.create_task(worker.run())
-        await until(lambda: worker._worker is not None and worker._worker.worker_id)
-        worker._worker.stop()
-        with pytest.raises(Unavailable, match="queue"):
-            await task
+    async def test_a_worker_that_loses_its_queue_goes_on_when_it_is_back(self, room):
+        worker = room.worker(returning("done"))
+        async with working(worker):
+            await until(lambda: worker._worker is not None and worker._worker.worker_id)
+            first = worker._worker
+            first.stop()
+            await until(lambda: worker._worker not in (None, first))
+            run_id = await room.start()
+            assert (await room.done(run_id)).output == "done"
 
     async def test_threads_of_a_run_that_is_over_are_told(self, room):
-        """A thread cannot be stopped; at its next check it learns that nobody waits any more."""
+        """A thread cannot be stopped; at its next check it learns that another goes on."""
         ended_by, begun = [], threading.Event()
         over = threading.Event()
 
@@ -943,7 +949,7 @@ class TestDispatch:
                 while True:
                     tools.check()
                     time.sleep(0.005)
-            except Cancelled as error:
+            except Suspended as error:
                 ended_by.append(error)
                 over.set()
 

@@ -122,7 +122,7 @@ async def test_a_worker_that_is_told_to_end_hands_its_run_back(
         await until(lambda: len(lines(tmp_path / "calls")) == 2)
         process.terminate()
         assert await asyncio.to_thread(process.wait, 15) == 0
-    assert (await runs.get(ADA, run_id)).state == "running"
+    assert (await runs.get(ADA, run_id)).state == "queued"
     (tmp_path / "stop-1").unlink()
     with worker(engine_url, tmp_path):
         info = await ended(Watched(runs), ADA, run_id)

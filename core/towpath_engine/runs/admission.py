@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, text, tuple_, update
 
 from towpath_engine.runs.queue import requeue
 from towpath_engine.runs.tables import RUNS
@@ -34,8 +34,14 @@ async def held_by(
     c = RUNS.c
     if (key := row["concurrency_key"]) is not None and not row["holds_key"]:
         await _alone(transaction, f"key:{key}")
-        holder = select(c.id).where(c.concurrency_key == key, c.holds_key)
-        if (await transaction.execute(holder)).first() is not None:
+        mine = (row["priority"], row["created_at"], row["id"])
+        # In order: one that is urgent, or was accepted earlier, is not overtaken.
+        first = (c.state == "queued") & (
+            (c.priority > mine[0])
+            | ((c.priority == mine[0]) & (tuple_(c.created_at, c.id) < tuple_(*mine[1:])))
+        )
+        before = select(c.id).where(c.concurrency_key == key, c.id != mine[2], c.holds_key | first)
+        if (await transaction.execute(before.limit(1))).first() is not None:
             return "key"
     if (limit := limits.get(row["queue"])) is not None and row["state"] != "running":
         await _alone(transaction, f"queue:{row['queue']}")

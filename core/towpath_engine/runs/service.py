@@ -42,6 +42,10 @@ def secrets_purpose(run_id: UUID) -> str:
     return f"runs.secrets:{run_id}"
 
 
+def _is_end(event: RunEvent) -> bool:
+    return event.type == "state" and event.body.get("state") in RUN_ENDED
+
+
 class RunService:
     """Everything about runs but doing them."""
 
@@ -180,10 +184,11 @@ class RunService:
                 for event in events:
                     after = event.seq
                     yield event
-                    if event.type == "state" and event.body.get("state") in RUN_ENDED:
-                        return
                 if len(events) == _PAGE:
                     continue
+                # The last one only: a run that was taken up again has ended before.
+                if events and _is_end(events[-1]):
+                    return
                 if info.state in RUN_ENDED:
                     return
                 try:

@@ -61,6 +61,11 @@ class RunRow(SQLModel, table=True):
         Index("runs_open", "id", postgresql_where=OPEN),
         # The database itself sees to it that a key has one holder.
         Index("runs_key_holder", "concurrency_key", unique=True, postgresql_where="holds_key"),
+        Index(
+            "runs_key",
+            "concurrency_key",
+            postgresql_where=f"concurrency_key IS NOT NULL AND {OPEN}",
+        ),
         Index("runs_held", "queue", postgresql_where="held IS NOT NULL"),
     )
 

@@ -54,6 +54,7 @@ T = TypeVar("T")
 
 _MAX_LINE = 10_000
 _MAX_NAME = 200
+_MAX_TYPE = 100
 # What these say about a run is the platform's to say: a forged end would end who follows it.
 _OURS = frozenset({"state", "step", "log", "progress", "wait", "undo", "decision"})
 
@@ -102,7 +103,7 @@ class RunStepTools:
         Raises:
             Invalid: the type is one of the platform's own, or the body is not JSON.
         """
-        if type in _OURS or not _is_name(type):
+        if type in _OURS or not _is_name(type, _MAX_TYPE):
             raise Invalid(
                 f"An event cannot have the type {type[:_MAX_NAME]!r}.",
                 next="Use a name of your own, such as acme:built.",
@@ -295,8 +296,8 @@ class RunStepTools:
             raise Suspended
 
 
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and 0 < len(name) <= _MAX_NAME and name.isprintable()
+def _is_name(name: object, longest: int = _MAX_NAME) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= longest and name.isprintable()
 
 
 def _check_name(name: object) -> None:

@@ -59,6 +59,12 @@ def _runs() -> None:
     op.create_index(
         "runs_key_holder", "runs", ["concurrency_key"], unique=True, postgresql_where="holds_key"
     )
+    op.create_index(
+        "runs_key",
+        "runs",
+        ["concurrency_key"],
+        postgresql_where=f"concurrency_key IS NOT NULL AND {_OPEN}",
+    )
     op.create_index("runs_held", "runs", ["queue"], postgresql_where="held IS NOT NULL")
 
 
