@@ -14,8 +14,10 @@ BENCH_OUT ?= bench.json
 BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
 CONFORMANCE ?=
 DIFFERENTIAL ?=
+SOAK ?=
+SOAK_OUT ?= soak.json
 
-.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick differential clean
+.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick differential soak soak-quick clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -77,6 +79,12 @@ bench-quick: $(READY) ## The same with 1,000 entities and two seconds a read
 
 differential: $(READY) ## Ask the catalog and the npm client the same 10,000 random questions
 	@$(BIN)/python tools/conformance/differential.py $(DIFFERENTIAL)
+
+soak: $(READY) ## Kill, pause and cut everything while runs are done: SOAK="--phase kill --seed 7"
+	@$(BIN)/python tools/soak --out $(SOAK_OUT) $(SOAK)
+
+soak-quick: $(READY) ## The same with few faults
+	@$(BIN)/python tools/soak --quick --out $(SOAK_OUT) $(SOAK)
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -42,6 +42,7 @@ __all__ = (
     "TowpathError",
     "Unauthenticated",
     "Unavailable",
+    "restored",
 )
 
 
@@ -187,3 +188,29 @@ class SettingsError(TowpathError):
     """A setting is missing or wrong; says which, and what would be right."""
 
     code = "settings"
+
+
+def restored(
+    code: str,
+    what: str,
+    *,
+    why: str | None = None,
+    next: str | None = None,
+    problems: Sequence[Problem] = (),
+) -> TowpathError:
+    """Make an error again that was journalled, so that code which catches it goes the same way.
+
+    Returns:
+        One of the class that has this code; `StepFailed` for a code that is not of the core.
+    """
+    kind = _by_code(TowpathError).get(code, StepFailed)
+    return kind(what, why=why, next=next, problems=problems)
+
+
+def _by_code(kind: type[TowpathError]) -> dict[str, type[TowpathError]]:
+    """The core's own classes by code; those of others may be made in other ways."""
+    ours = kind.__module__.startswith("towpath_core.")
+    found = {kind.code: kind} if ours and "code" in vars(kind) else {}
+    for each in kind.__subclasses__():
+        found = {**_by_code(each), **found}
+    return found

@@ -150,7 +150,7 @@ class StepTools(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise `Cancelled` when the run was asked to stop or the deadline has passed.
+        """Raise `Cancelled` when the run was asked to stop, `LimitExceeded` past the deadline.
 
         Call it between the parts of long work; the platform cannot stop a thread from outside.
         """

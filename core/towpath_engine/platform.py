@@ -6,13 +6,12 @@ The one place that knows all fields. Everything else gets what it needs handed i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import text
 
 from towpath_core.errors import Unavailable
 from towpath_core.plugins import PluginHost
@@ -40,17 +39,30 @@ from towpath_engine.egress.handing import hand_over
 from towpath_engine.policy import PolicyGate
 from towpath_engine.provisioning.bindings import BindingService
 from towpath_engine.provisioning.executors import Backends, provisioning_executors
+from towpath_engine.provisioning.marks import WHEN_STOPPED
+from towpath_engine.provisioning.reopening import WHEN_RETRIED
 from towpath_engine.provisioning.service import ProvisioningService
+from towpath_engine.runs.approvals import Approvals
+from towpath_engine.runs.context import Executor
+from towpath_engine.runs.control import RunControl
+from towpath_engine.runs.firing import Schedules
 from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
 from towpath_engine.runs.kinds import run_kind_executors
+from towpath_engine.runs.metrics import RunMetrics, RunsState
+from towpath_engine.runs.retention import Retention
+from towpath_engine.runs.schedules import ScheduleService
 from towpath_engine.runs.service import RunService
+from towpath_engine.runs.starting import Starters
+from towpath_engine.runs.stopping import Stopping
+from towpath_engine.runs.undo_executor import UndoExecutor
+from towpath_engine.runs.undoing import UNDO, Undoing, one_at_a_time
 from towpath_engine.runs.worker import RunWorker, WorkerTimes
 from towpath_engine.scaffolding.executor import ScaffoldExecutor
 from towpath_engine.scaffolding.service import ScaffoldingService
 from towpath_engine.secrets import Sealer
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
-from towpath_engine.store.database import Database, Listener
+from towpath_engine.store.database import HOLD_SECONDS, Database, Listener
 from towpath_engine.store.migrate import migrate
 from towpath_engine.tokens import TokenService
 
@@ -58,17 +70,20 @@ __all__ = ("Platform", "Readiness", "assemble", "open_platform")
 
 log = structlog.get_logger(__name__)
 
-_WORKERS_ALIVE = text(
-    "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '15 s'"
-)
+WORKER_HOLD_SECONDS = 8.0
+"""A worker that sleeps in a transaction must not keep its runs from who takes them over."""
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether the platform can do its work, part by part; each value is `ok` or what is wrong."""
+    """Whether the platform can do its work, part by part; each value is `ok` or what is wrong.
+
+    `runs` is what waits, and who would do it; None where that cannot be told.
+    """
 
     database: str
     feed: str
     workers: str
+    runs: RunsState | None = None
 
     @property
     def ready(self) -> bool:
@@ -98,6 +113,7 @@ class Platform:
         self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
+        self.run_metrics = RunMetrics(database)
         rules = CatalogRules(settings.catalog_rules)
         self.reader = LocationReader(host, rules=rules)
         self.validator = Validator(host, rules=rules)
@@ -117,21 +133,54 @@ class Platform:
         self.scaffolding = ScaffoldingService(database, host, index, self.runs, self.policy)
         self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
+        self.starters = Starters(database, host, self.runs, self.policy, self.scaffolding)
+        self.schedules = ScheduleService(database, self.starters)
+        self.approvals = Approvals(database, self.policy)
+        self.undoing = Undoing(database, self.runs, self.policy)
+        self.control = RunControl(
+            database,
+            self.runs,
+            Stopping(database, self._executors(), WHEN_STOPPED),
+            self.starters,
+            {**WHEN_RETRIED, UNDO: one_at_a_time},
+        )
         self.listener: Listener | None = None
 
-    def worker(self, *, concurrency: int = 8, times: WorkerTimes | None = None) -> RunWorker:
-        """A worker that does all kinds of run."""
+    def worker(
+        self,
+        *,
+        concurrency: int = 8,
+        queues: Sequence[str] = (),
+        times: WorkerTimes | None = None,
+    ) -> RunWorker:
+        """A worker that does all kinds of run, from these queues; from all without any."""
+        runs = self.settings.runs
+        return RunWorker(
+            self.database,
+            self.sealer,
+            self._executors(),
+            concurrency=concurrency,
+            queues=queues,
+            limits=runs.queue_limits,
+            times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
+            starting=self.starters,
+            max_crashes=runs.max_crashes,
+        )
+
+    def _executors(self) -> dict[str, Executor]:
         backends = Backends(self.database, self.host, self.provisioning, self.catalog, self.sealer)
         workspaces = self.settings.home / "workspaces"
         scaffold = ScaffoldExecutor(self.host, self.catalog, self.reader, self.policy, workspaces)
-        executors = {
+        return {
             "scaffold": scaffold,
+            UNDO: UndoExecutor(self.host),
             **provisioning_executors(backends),
             **run_kind_executors(self.host),
         }
-        return RunWorker(
-            self.database, self.sealer, executors, concurrency=concurrency, times=times
-        )
+
+    def clock(self) -> Schedules:
+        """What has schedules start their runs; every worker runs one."""
+        return Schedules(self.database, self.starters)
 
     def watch(self) -> CatalogWatch:
         """What reads registered locations again by itself; needs the index."""
@@ -154,12 +203,18 @@ class Platform:
         if self.listener is not None and not self.listener.connected:
             feed = "the connection that brings changes is lost; it is being made again"
         try:
-            async with self.database.begin() as transaction:
-                alive = (await transaction.execute(_WORKERS_ALIVE)).scalar_one()
+            runs = await self.run_metrics.state()
         except Unavailable as error:
             return Readiness(error.why or error.what, feed, "unknown")
-        workers = "ok" if alive else "none is alive: runs wait; start one with towpath worker"
-        return Readiness("ok", feed, workers)
+        return Readiness("ok", feed, _workers_of(runs), runs)
+
+
+def _workers_of(runs: RunsState) -> str:
+    if not runs.workers:
+        return "none is alive: runs wait; start one with towpath worker"
+    if count := len(runs.deserted):
+        return f"none takes runs from {count} of the queues that have some: they wait"
+    return "ok"
 
 
 @asynccontextmanager
@@ -189,7 +244,8 @@ async def open_platform(settings: EngineSettings, *, index: bool = True) -> Asyn
         for plugin in host.describe():
             if plugin.state not in ("active", "disabled"):
                 log.warning("plugin.not_active", plugin=plugin.name, why=plugin.why)
-        database = await stack.enter_async_context(Database(url))
+        hold = HOLD_SECONDS if index else WORKER_HOLD_SECONDS
+        database = await stack.enter_async_context(Database(url, hold_seconds=hold))
         making = assemble(settings, database, host, sealer, index=index)
         yield await stack.enter_async_context(making)
 
@@ -244,7 +300,10 @@ async def _assembled(
 
     handlers = {CATALOG_CHANNEL: on_catalog, RUNS_CHANNEL: platform.runs.on_notify}
     platform.listener = Listener(database.url, handlers)
-    pruning = asyncio.create_task(Pruner(database, settings.history_days).run())
+    pruning = asyncio.gather(
+        Pruner(database, settings.history_days).run(),
+        Retention(database, settings.runs.keep_days).run(),
+    )
     try:
         await platform.listener.start()
         yield platform

@@ -7,9 +7,9 @@
     TOWPATH_CATALOG_ROOTS  folders that file locations are read from, separated as in PATH
     TOWPATH_PLUGINS        names of plugins to load, separated by commas; default all
 
-The file has tables `[catalog]`, `[egress]`, `[plugins] disable`, and `[plugins.<name>]` with a
-plugin's own settings; anything else in it is refused, because it is a slip. The environment wins
-over it.
+The file has tables `[catalog]`, `[egress]`, `[runs]`, `[plugins] disable`, and `[plugins.<name>]`
+with a plugin's own settings; anything else in it is refused, because it is a slip. The environment
+wins over it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from towpath_engine.catalog.keeping import KEEPING_NAMES, Keeping, read_keeping
 from towpath_engine.catalog.rules import CatalogRule
 from towpath_engine.catalog.watch_settings import WATCH_NAMES, WatchSettings, read_watch
 from towpath_engine.egress.settings import EgressSettings, read_egress
+from towpath_engine.runs.settings import RUN_NAMES, RunSettings, read_runs
 from towpath_engine.store.database import driver_url
 
 __all__ = ("EngineSettings", "load_settings")
@@ -51,6 +52,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         egress: which other machines may be asked.
         watch: when locations are read again by themselves.
         history_days: how long the catalog remembers what entities were.
+        runs: how runs are done and kept.
     """
 
     home: Path
@@ -63,6 +65,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     egress: EgressSettings = EgressSettings()
     watch: WatchSettings = WatchSettings()
     history_days: int = 365
+    runs: RunSettings = RunSettings()
 
     @property
     def embedded(self) -> bool:
@@ -91,10 +94,12 @@ def load_settings(
     home = _home(env)
     file = Path(env.get("TOWPATH_CONFIG") or home / "towpath.toml")
     table = _read(file, required=bool(env.get("TOWPATH_CONFIG")))
-    _check_names(table, ("catalog", "egress", "plugins"), "", file)
+    _check_names(table, ("catalog", "egress", "plugins", "runs"), "", file)
     catalog = _table(table, "catalog", file)
     names = ("roots", "rules", "history_days", *KEEPING_NAMES, *WATCH_NAMES)
     _check_names(catalog, names, "catalog.", file)
+    runs = _table(table, "runs", file)
+    _check_names(runs, RUN_NAMES, "runs.", file)
     written = env.get("TOWPATH_CATALOG_ROOTS")
     configured = written.split(os.pathsep) if written else catalog.get("roots", [])
     if not isinstance(configured, list) or not all(isinstance(r, str) for r in configured):
@@ -112,6 +117,7 @@ def load_settings(
         egress=read_egress(_table(table, "egress", file), env),
         watch=read_watch(catalog),
         history_days=_days(catalog, file),
+        runs=read_runs(runs),
     )
 
 

@@ -28,6 +28,7 @@ from towpath_gateway.catalog.v1 import CatalogV1Controller
 from towpath_gateway.catalog.validation import ValidationController
 from towpath_gateway.catalog.watch import WatchController
 from towpath_gateway.gate import Gate
+from towpath_gateway.metrics.routes import MetricsController
 from towpath_gateway.parameters import accept_queries
 from towpath_gateway.platform.routes import (
     HealthController,
@@ -42,7 +43,12 @@ from towpath_gateway.provisioning.routes import (
     ResourceController,
 )
 from towpath_gateway.routing import tell_methods
+from towpath_gateway.runs.approvals import RunApprovalController
+from towpath_gateway.runs.collection import RunCollectionController, RunKindController
+from towpath_gateway.runs.control import RunControlController
+from towpath_gateway.runs.log import RunLogController
 from towpath_gateway.runs.routes import RunController
+from towpath_gateway.runs.schedules import ScheduleController
 from towpath_gateway.scaffolder.routes import ScaffolderController
 
 __all__ = ("Application", "create_app", "routes_alone")
@@ -63,6 +69,12 @@ _CONTROLLERS = (
     ReasonController,
     ScaffolderController,
     RunController,
+    RunLogController,
+    RunControlController,
+    RunApprovalController,
+    RunCollectionController,
+    RunKindController,
+    ScheduleController,
     OfferingController,
     PlanController,
     ResourceController,
@@ -70,6 +82,7 @@ _CONTROLLERS = (
     PlatformController,
     TokenController,
     HealthController,
+    MetricsController,
 )
 
 

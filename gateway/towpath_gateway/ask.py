@@ -17,6 +17,7 @@ from towpath_engine.platform import Platform
 from towpath_gateway.auth.chain import Chain
 from towpath_gateway.body import decode_body, read_bytes, refuse_ambiguous
 from towpath_gateway.catalog.cursors import Cursors
+from towpath_gateway.marks import Marks
 
 __all__ = ("Ask", "Demo", "Served")
 
@@ -39,6 +40,7 @@ class Served:
         self.platform = platform
         self.chain = chain
         self.cursors = Cursors(platform.sealer.derive("catalog.cursor"))
+        self.run_marks = Marks(platform.sealer.derive("runs.cursor"))
         self.demo = demo
         self.closing = asyncio.Event()
 
@@ -103,13 +105,21 @@ class Ask(Request[Principal, Any, State]):
             TooLarge: it is too large.
             TooSlow: it did not come in time.
         """
-        content = await read_bytes(self.scope, self.receive)
-        data = decode_body(content, type)
-        if len(content) > _BIG:
-            await asyncio.to_thread(refuse_ambiguous, content)
-        else:
-            refuse_ambiguous(content)
-        return data
+        return await self._decoded(await read_bytes(self.scope, self.receive), type)
+
+    async def read_if_any(self, type: type[T], nothing: T) -> T:
+        """The body, in the shape asked for; `nothing` where there is none.
+
+        Raises:
+            Invalid: it is no JSON, of another shape, or ambiguous; names the place.
+            MediaType: it is not JSON.
+            TooLarge: it is too large.
+            TooSlow: it did not come in time.
+        """
+        if (b"content-length", b"0") in self.scope["headers"]:
+            return nothing
+        content = await read_bytes(self.scope, self.receive, needed=False)
+        return await self._decoded(content, type) if content else nothing
 
     async def read_query(self, type: type[T]) -> T:
         """The body of a read, which nothing is kept of: of two equal keys the last counts.
@@ -121,3 +131,11 @@ class Ask(Request[Principal, Any, State]):
             TooSlow: it did not come in time.
         """
         return decode_body(await read_bytes(self.scope, self.receive), type)
+
+    async def _decoded(self, content: bytes, type: type[T]) -> T:
+        data = decode_body(content, type)
+        if len(content) > _BIG:
+            await asyncio.to_thread(refuse_ambiguous, content)
+        else:
+            refuse_ambiguous(content)
+        return data

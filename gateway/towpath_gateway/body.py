@@ -39,11 +39,11 @@ _PART = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _MAX_DIGITS = 19
 
 
-async def read_bytes(scope: Scope, receive: Receive) -> bytes:
-    """The body of a request.
+async def read_bytes(scope: Scope, receive: Receive, *, needed: bool = True) -> bytes:
+    """The body of a request; empty where there is none and it is not `needed`.
 
     Raises:
-        Invalid: there is none.
+        Invalid: there is none, and it is needed.
         MediaType: it is not JSON, or compressed.
         TooLarge: it has more than 10 MiB.
         TooSlow: it did not come within 30 seconds.
@@ -66,7 +66,7 @@ async def read_bytes(scope: Scope, receive: Receive) -> bytes:
                 more = event["more_body"]
     except TimeoutError as error:
         raise too_slow() from error
-    if not size:
+    if not size and needed:
         raise Invalid("The body is missing.", next="Send JSON with Content-Type: application/json.")
     return b"".join(parts)
 

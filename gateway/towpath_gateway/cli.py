@@ -90,21 +90,34 @@ def serve(
 @app.command()
 def worker(
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Runs at a time.")] = 8,
+    queues: Annotated[
+        str | None,
+        typer.Option(
+            help="Queues to take runs from, separated by commas; all without it.",
+            metavar="NAMES",
+        ),
+    ] = None,
     root: Roots = None,
     log_level: LogLevel = "info",
 ) -> None:
     """Run a worker; start as many as wanted, on as many machines as wanted, on one database.
 
-    Templates are read from the catalog roots: give it the same as the gateway.
+    Templates are read from the catalog roots: give it the same as the gateway. Told to stop, it
+    takes no more runs and hands back those that do not end within the grace period.
 
     Example: towpath worker --concurrency 16 --root /srv/catalog
+    Example: towpath worker --queues provision,scaffold
     """
     _logs(log_level)
     from towpath_engine.settings import load_settings
     from towpath_gateway.serve import work
 
+    names = [name for part in (queues or "").split(",") if (name := part.strip())]
+    if queues is not None and not names:
+        raise typer.BadParameter("name at least one queue, or leave --queues out")
+
     async def run() -> None:
-        await work(load_settings(roots=root or ()), concurrency)
+        await work(load_settings(roots=root or ()), concurrency, names)
 
     _run(run())
 

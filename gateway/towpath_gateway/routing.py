@@ -14,7 +14,7 @@ from litestar.routes import HTTPRoute
 from towpath_core.identity import Scope
 from towpath_gateway.openapi.operation import OPERATION, Operation
 
-__all__ = ("METHODS", "OPEN", "SCOPE", "delete", "get", "post", "put", "tell_methods")
+__all__ = ("METHODS", "OPEN", "SCOPE", "delete", "get", "patch", "post", "put", "tell_methods")
 
 SCOPE = "scope"
 """The option of a handler that holds the scope that opens it; without one it is closed."""
@@ -41,6 +41,11 @@ def post(path: str, scope: Scope, operation: Operation) -> Decorator:
 def put(path: str, scope: Scope, operation: Operation) -> Decorator:
     """Declare a replacement, which may be repeated."""
     return litestar.put(path, **_options(scope, operation))
+
+
+def patch(path: str, scope: Scope, operation: Operation) -> Decorator:
+    """Declare a change of some fields; those that are not sent stay."""
+    return litestar.patch(path, **_options(scope, operation))
 
 
 def delete(path: str, scope: Scope, operation: Operation) -> Decorator:

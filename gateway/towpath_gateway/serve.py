@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -27,7 +27,16 @@ from towpath_gateway.app import Application, create_app
 from towpath_gateway.ask import Demo
 from towpath_gateway.signals import stop_signals, unless
 
-__all__ = ("DEMO_FOLDER", "demo_of", "free_port", "listening", "serve", "watching", "work")
+__all__ = (
+    "DEMO_FOLDER",
+    "demo_of",
+    "free_port",
+    "keeping_time",
+    "listening",
+    "serve",
+    "watching",
+    "work",
+)
 
 log = structlog.get_logger(__name__)
 
@@ -124,6 +133,17 @@ async def watching(platform: Platform) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def keeping_time(platform: Platform) -> AsyncIterator[None]:
+    """Have schedules start their runs as long as the block lasts."""
+    task = asyncio.create_task(platform.clock().run(), name="schedules")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def load_demo(platform: Platform, demo: Demo) -> None:
     """Register the demo's catalog when nothing was ever registered."""
     if await platform.catalog.locations():
@@ -134,12 +154,12 @@ async def load_demo(platform: Platform, demo: Demo) -> None:
             log.error("demo.problem", problem=str(found.problem))
 
 
-async def work(settings: EngineSettings, concurrency: int) -> None:
-    """Do runs until a signal says to stop; then those under way may end first."""
+async def work(settings: EngineSettings, concurrency: int, queues: Sequence[str] = ()) -> None:
+    """Do runs, from these queues or all, until a signal says to stop; those under way may end."""
     use_few_arenas()
     stop = stop_signals()
-    async with open_platform(settings, index=False) as platform:
-        worker = platform.worker(concurrency=concurrency)
+    async with open_platform(settings, index=False) as platform, keeping_time(platform):
+        worker = platform.worker(concurrency=concurrency, queues=queues)
         working = asyncio.create_task(worker.run())
         announce("working")
         await unless(stop.asked, asyncio.shield(working))

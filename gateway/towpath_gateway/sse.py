@@ -8,7 +8,8 @@ A client that saw no last event comes back with `Last-Event-ID`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeVar, cast
 
@@ -17,7 +18,7 @@ import structlog
 from litestar.types import Receive, Scope, Send
 
 from towpath_core.errors import Invalid, TowpathError, Unavailable
-from towpath_gateway.answer import NO_STORE
+from towpath_gateway.answer import NO_STORE, Header
 from towpath_gateway.ask import Ask, Served
 from towpath_gateway.gate import HEAD
 from towpath_gateway.parameters import LAST
@@ -33,8 +34,12 @@ KEEP_ALIVE = b": keep-alive\n\n"
 CHECK_SECONDS = 10.0
 """How often the credentials are looked at again."""
 
+TAKE_SECONDS = 60.0
+"""How long a client may take for one part; a connection that nobody reads is let go then."""
+
+END_SECONDS = 5.0
+
 _HEADERS = [
-    (b"content-type", EVENT_STREAM.encode() + b"; charset=utf-8"),
     (b"x-content-type-options", b"nosniff"),
     # Proxies are told not to gather.
     (b"x-accel-buffering", b"no"),
@@ -68,20 +73,31 @@ def last_event_id(request: Ask, after: int | None) -> int:
 
 
 class EventStream:
-    """An answer that sends frames as they come."""
+    """An answer that sends frames as they come; of events, unless it is said of what."""
 
-    __slots__ = ("_frames",)
+    __slots__ = ("_frames", "_headers")
 
-    def __init__(self, frames: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self,
+        frames: AsyncGenerator[bytes, None],
+        *,
+        media_type: str = EVENT_STREAM,
+        headers: Sequence[Header] = (),
+    ) -> None:
         self._frames = frames
+        kind = (b"content-type", media_type.encode() + b"; charset=utf-8")
+        self._headers = [kind, *_HEADERS, *headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the frames end, or nobody wants or may have them any more (ASGI)."""
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
         async with aclosing(self._frames) as frames:
             if HEAD not in scope["state"]:
                 await self._serve(frames, scope, receive, send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        # One who takes nothing does not take the end either; the server cuts the connection then.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _serve(
         self, frames: AsyncGenerator[bytes, None], scope: Scope, receive: Receive, send: Send
@@ -107,7 +123,10 @@ class EventStream:
 async def _send_all(frames: AsyncGenerator[bytes, None], send: Send) -> None:
     try:
         async for chunk in frames:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with asyncio.timeout(TAKE_SECONDS):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TimeoutError:
+        log.warning("stream.not_taken", seconds=TAKE_SECONDS)
     except TowpathError as error:
         # The status is sent already; an end without a last event tells the client to come again.
         log.warning("stream.ended", code=error.code, what=error.what)

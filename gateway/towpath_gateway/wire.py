@@ -20,6 +20,7 @@ __all__ = (
     "page_of",
     "read_mark",
     "read_number",
+    "read_time",
     "read_uuid",
 )
 
@@ -100,3 +101,21 @@ def read_uuid(text: str, what: str) -> UUID:
     except ValueError as error:
         shown: Any = text[:80]
         raise Invalid(f"{shown!r} is not the id of a {what}.") from error
+
+
+def read_time(text: str) -> datetime:
+    """Read a time with its zone.
+
+    Raises:
+        Invalid: it is none.
+    """
+    try:
+        # In an address that was not encoded well, the sign of the zone is a space.
+        found = msgspec.convert(text.replace(" ", "+"), datetime)
+    except msgspec.ValidationError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise Invalid(
+            f"{text[:80]!r} is not a time.", next="Write it as 2026-11-23T09:30:00Z (RFC 3339)."
+        )
+    return found

@@ -9,7 +9,7 @@ import typer
 
 from towpath_cli.asking import gather, secrets_from
 from towpath_cli.follow import follow
-from towpath_cli.runs import show_run
+from towpath_cli.runs_show import show_run
 from towpath_cli.session import Session, command
 from towpath_cli.values import Form
 
@@ -23,6 +23,10 @@ Values = Annotated[
 ]
 ValuesFile = Annotated[
     str | None, typer.Option("--values", metavar="FILE", help="Values in YAML or JSON; - is stdin.")
+]
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option("--secret", metavar="NAME[=VALUE]", help="A secret; NAME alone reads $NAME."),
 ]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end.")]
 Key = Annotated[
@@ -48,10 +52,7 @@ def create(
     template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Name or reference.")],
     param: Values = None,
     values: ValuesFile = None,
-    secret: Annotated[
-        list[str] | None,
-        typer.Option("--secret", metavar="NAME[=VALUE]", help="A secret; NAME alone reads $NAME."),
-    ] = None,
+    secret: Secrets = None,
     wait: Wait = True,
     idempotency_key: Key = None,
 ) -> None:
@@ -73,7 +74,7 @@ def create(
     if session.out.wire(run):
         return
     if wait:
-        show_run(session, run)
+        show_run(session, run, steps=False)
     else:
         typer.echo(run.id)
         session.out.say(f"It runs by itself. Follow it: towpath runs logs -f {run.id}")

@@ -22,9 +22,12 @@ EXIT_CODES = {
     4: "not allowed: not logged in, or the token does not permit it",
     5: "unavailable: the platform does not answer, or is too busy",
     6: "refused: the present state does not allow it",
+    7: "unknown: a run may have had an effect that nobody recorded",
+    8: "not ended: the time of --timeout is over; the run goes on",
     130: "interrupted; a run that was followed goes on",
 }
-FAILED, USAGE, NOT_FOUND, NOT_ALLOWED, UNAVAILABLE, REFUSED, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
+FAILED, USAGE, NOT_FOUND, NOT_ALLOWED, UNAVAILABLE, REFUSED = 1, 2, 3, 4, 5, 6
+UNKNOWN, NOT_ENDED, INTERRUPTED = 7, 8, 130
 _SHOWN = 50
 
 
@@ -78,5 +81,8 @@ def exit_code(error: PlatformError) -> int:
         ((sdk.Unauthorized, sdk.Forbidden, sdk.ConfigurationError), NOT_ALLOWED),
         ((sdk.Unavailable, sdk.RateLimited, sdk.TransportFailed), UNAVAILABLE),
         ((sdk.Conflict, sdk.Gone), REFUSED),
+        ((sdk.WaitTimeout,), NOT_ENDED),
     )
+    if isinstance(error, sdk.RunFailed) and error.run.state == "unknown":
+        return UNKNOWN
     return next((code for kinds, code in codes if isinstance(error, kinds)), FAILED)

@@ -1,42 +1,51 @@
-"""Watching a run: a moving line on a terminal, plain lines elsewhere, all of it on stderr."""
+"""Watching a run: a living view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from towpath_cli.failure import INTERRUPTED
+from towpath_cli.runs_next import after_failure, answer_to
 from towpath_cli.session import Session
 from towpath_cli.text import line
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from towpath_sdk import Event, Run
 
-__all__ = ("follow", "take_up")
+__all__ = ("Hear", "PlainLines", "follow", "living", "take_up")
+
+Hear = Callable[["Event"], None]
+
+_PROGRESS_SECONDS = 10.0
 
 
 def follow(session: Session, run_id: str, *, after: int = 0) -> Run:
-    """Show what a run does until it has succeeded, and return it.
+    """Show on stderr what a run does until it has succeeded, and return it.
 
     Raises:
-        RunFailed: it failed or was cancelled.
+        RunFailed: it failed or was cancelled, or an effect of it is unknown.
         WaitTimeout: the time of `--timeout` is over.
         typer.Exit: the user interrupted the watching; the run goes on.
     """
-    with take_up(session, run_id), _shown(session) as hear:
+    plain = PlainLines(run_id, session.out.say)
+    with take_up(session, run_id), living(session, run_id, sys.stderr) as hear:
         return session.platform.runs.wait(
-            run_id, timeout=session.options.timeout, on_event=hear, after=after
+            run_id, timeout=session.options.timeout, on_event=hear or plain.hear, after=after
         )
 
 
 @contextmanager
 def take_up(session: Session, run_id: str) -> Iterator[None]:
-    """Tell who interrupts the watching of a run, or runs out of time, how to take it up again."""
-    from towpath_sdk import TransportFailed, WaitTimeout
+    """Tell who stops watching a run how to take it up again, and what to do where it failed."""
+    from towpath_sdk import RunFailed, TransportFailed, WaitTimeout
 
     again = f"towpath runs logs -f {run_id}"
     try:
@@ -48,37 +57,77 @@ def take_up(session: Session, run_id: str) -> Iterator[None]:
     except (WaitTimeout, TransportFailed) as error:
         error.next = f"The run goes on. Take it up again: {again}"
         raise
+    except RunFailed as error:
+        error.next = after_failure(error.run)
+        raise
 
 
 @contextmanager
-def _shown(session: Session) -> Iterator[Callable[[Event], None]]:
-    if not sys.stderr.isatty():
-        yield lambda event: _plain(session, event)
+def living(session: Session, run_id: str, stream: TextIO) -> Iterator[Hear | None]:
+    """Show a run on a terminal while the block lasts; gives what is to hear its events.
+
+    Gives None where the stream is none that lines can be written over on.
+    """
+    console = _console(session, stream)
+    if console is None:
+        yield None
         return
+    from towpath_cli.run_view import watched
+
+    with watched(session.platform.runs.get(run_id), stream, console) as view:
+        yield view.hear
+
+
+def _console(session: Session, stream: TextIO) -> Console | None:
+    if not stream.isatty():
+        return None
     from rich.console import Console
-    from rich.text import Text
 
-    console = Console(stderr=True, no_color=session.out.color is False, highlight=False)
-    with console.status(Text("waiting for a worker")) as status:
-
-        def hear(event: Event) -> None:
-            if event.type == "log":
-                console.print(Text(f"  {line(event.text)}", style="dim"))
-            elif event.text:
-                status.update(Text(_words(event)))
-            if event.type == "step" and event.body.get("state") in ("succeeded", "failed"):
-                style = "green" if event.body["state"] == "succeeded" else "red"
-                console.print(Text(line(event.text), style=style))
-
-        yield hear
+    plain = session.out.color is False
+    console = Console(file=stream, no_color=plain, highlight=False, markup=False, emoji=False)
+    return None if console.is_dumb_terminal or console.legacy_windows else console
 
 
-def _plain(session: Session, event: Event) -> None:
-    if event.text and event.type != "progress":
-        session.out.say(_words(event))
+class PlainLines:
+    """A run as lines, for files and for other programs.
 
+    Args:
+        run_id: named in the commands that answer what it asks.
+        say: what takes the lines.
+    """
 
-def _words(event: Event) -> str:
-    if event.type == "log":
-        return f"  {line(event.text)}"
-    return line(f"{event.type} {event.text}" if event.type != "step" else event.text)
+    def __init__(self, run_id: str, say: Callable[[str], None]) -> None:
+        self._id = run_id
+        self._say = say
+        self._names: dict[str, str] = {}
+        self._told: dict[str, datetime] = {}
+
+    def hear(self, event: Event) -> None:
+        """Say an event in a line; ones that mean nothing to people are left out."""
+        body = event.body
+        if not event.text or body.get("state") == "waiting":  # what for is said by an event
+            return
+        step = str(body.get("key") or body.get("step") or "")
+        if event.type == "step":
+            self._names[step] = line(body.get("name") or step)
+        if event.type == "log":
+            self._say(f"  {line(event.text)}")
+        elif event.type == "progress":
+            self._progress(step, event)
+        elif event.type == "wait":
+            self._say(self._about(step, event))
+            if (waiting := event.waiting) and (command := answer_to(waiting, self._id)):
+                self._say(f"  Answer it: {command}")
+        else:
+            self._say(line(event.text if event.type == "step" else f"{event.type} {event.text}"))
+
+    def _about(self, step: str, event: Event) -> str:
+        return f"{self._names.get(step, line(step)) or 'run'}: {line(event.text)}"
+
+    def _progress(self, step: str, event: Event) -> None:
+        """Say now and then how far a step is, and that it is all done."""
+        told = self._told.get(step)
+        whole = event.body.get("done") == event.body.get("total")
+        if whole or told is None or (event.at - told).total_seconds() >= _PROGRESS_SECONDS:
+            self._told[step] = event.at
+            self._say(self._about(step, event))

@@ -17,6 +17,9 @@ from towpath_cli import (
     past,
     provision,
     runs,
+    runs_control,
+    runs_start,
+    schedules,
     writing,
 )
 from towpath_cli.extensions import RootGroup
@@ -49,14 +52,15 @@ def _assembled() -> typer.Typer:
     provision.register(root)
     root.add_typer(provision.app, name="resources")
     root.add_typer(runs.app, name="runs")
+    root.add_typer(schedules.app, name="schedules")
     admin.register(root)
     root.add_typer(admin.app, name="token")
     demo.register(root)
     return root
 
 
-_MORE = (writing, past)
-"""Modules whose commands are in the group `catalog`."""
+_MORE = (writing, past, runs_control, runs_start)
+"""Modules whose commands are in the groups `catalog` and `runs`."""
 
 app = _assembled()
 

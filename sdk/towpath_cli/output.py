@@ -30,6 +30,10 @@ _STYLES = {
     "running": "yellow",
     "provisioning": "yellow",
     "deleting": "yellow",
+    "stopping": "yellow",
+    "unknown": "magenta",
+    "waiting": "cyan",
+    **{f"waiting: {one}": "cyan" for one in ("approval", "signal", "time", "child")},
 }
 
 

@@ -6,6 +6,7 @@ Importing this must stay cheap: the SDK is imported when a command first talks t
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -51,6 +52,11 @@ class Globals:
         self.no_color = no_color
         self.timeout = timeout
 
+    @property
+    def color(self) -> bool | None:
+        """False without colours; None leaves them to the terminal."""
+        return False if self.no_color or os.environ.get("NO_COLOR") else None
+
     def over(self, other: Globals) -> Globals:
         """These options, and what they leave open from the others."""
         return Globals(
@@ -72,13 +78,12 @@ class Session:
 
     def __init__(self, options: Globals) -> None:
         form = options.output or "table"
-        color = False if options.no_color else None
         if form not in FORMS:
             raise Failed(f"{form!r} is not one of {', '.join(FORMS)}.", code=USAGE)
         if options.timeout is not None and not options.timeout > 0:
             raise Failed("--timeout is a number of seconds above 0.", code=USAGE)
         self.options = options
-        self.out = Output(form, color=color)
+        self.out = Output(form, color=options.color)
 
     @cached_property
     def platform(self) -> Platform:
@@ -151,7 +156,7 @@ def command(
 
 
 def _run(function: Callable[..., None], options: Globals, given: dict[str, Any]) -> None:
-    color = False if options.no_color else None
+    color = options.color
     try:
         session = Session(options)
         try:

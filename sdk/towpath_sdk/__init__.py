@@ -84,7 +84,8 @@ from towpath_sdk._wire.provisioning import (
 from towpath_sdk._wire.query import Filter
 from towpath_sdk._wire.refs import EntityRef, parse_ref
 from towpath_sdk._wire.retry import Backoff
-from towpath_sdk._wire.runs import Event, Run, RunError, Step
+from towpath_sdk._wire.runs import Event, Run, RunError, RunKind, Step, Undo, Waiting
+from towpath_sdk._wire.schedules import Schedule, ScheduleTrouble
 from towpath_sdk._wire.templates import Action, ActionSchema, TemplatePage, TemplateSchema
 from towpath_sdk._wire.watching import EntityEvent
 from towpath_sdk._wire.writes import (
@@ -169,6 +170,9 @@ __all__ = (
     "Run",
     "RunError",
     "RunFailed",
+    "RunKind",
+    "Schedule",
+    "ScheduleTrouble",
     "SetConflict",
     "Size",
     "Stage",
@@ -183,9 +187,11 @@ __all__ = (
     "Unauthorized",
     "Unavailable",
     "UnbindRun",
+    "Undo",
     "UnexpectedAnswer",
     "ValidationReport",
     "WaitTimeout",
+    "Waiting",
     "find_login",
     "logins_path",
     "parse_ref",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))
 
 import contract_server
@@ -63,11 +64,11 @@ def run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
     hasty = functools.partial(towpath_sdk.Platform, backoff=towpath_sdk.Backoff(first=0))
     monkeypatch.setattr(towpath_sdk, "Platform", hasty)
 
-    def invoke(*args: str, **how: str) -> Result:
+    def invoke(*args: str, width: int = WIDTH, **how: str) -> Result:
         done = CliRunner().invoke(app, list(args), catch_exceptions=False, **how)  # type: ignore[arg-type]
         # Lines of logs and problems are for other programs too; not folded, nor are addresses.
         if not {"json", "yaml", "logs", "problems", "demo"} & set(args):
-            assert [one for one in done.stdout.splitlines() if len(one) > WIDTH] == []
+            assert [one for one in done.stdout.splitlines() if len(one) > width] == []
         return done
 
     return invoke

@@ -268,40 +268,6 @@ def test_a_key_of_ones_own(run, served: Served) -> None:
     assert len(served.plans) == len(served.resources) == 1
 
 
-def test_a_failed_run_fails_the_command(run, served: Served) -> None:
-    held = served.run("scaffold", "Create boat")
-    held.add("log", message="trying", level="info")
-    held.end("failed", error={"code": "step-failed", "message": "Full.", "next": "Make room."})
-    done = run("runs", "logs", "-f", held.id)
-    assert done.exit_code == 1
-    assert done.stdout == "trying\n"
-    assert "why: Full." in done.stderr and "next: Make room." in done.stderr
-
-
-def test_runs(run, served: Served) -> None:
-    held = served.finished("scaffold", "Create boat", {"links": [{"title": "Repo", "url": "u"}]})
-    assert held.id in run("runs", "ls").stdout
-    assert run("runs", "ls", "--state", "failed").stdout.split() == ["ID", "STATE", "TITLE", "AGE"]
-    shown = run("runs", "show", held.id).stdout
-    assert "Repo: u" in shown and "STEP" in shown
-    assert run("runs", "logs", held.id).stdout.splitlines() == [
-        "--- Work: running",
-        "doing Create boat",
-        "--- Work: succeeded",
-    ]
-    events = run("runs", "logs", held.id, "-o", "json").stdout.splitlines()
-    assert [json.loads(one) for one in events] == held.events
-    assert [json.loads(one)["seq"] for one in events][-1] == 4
-    documents = list(yaml.safe_load_all(run("runs", "logs", held.id, "-o", "yaml").stdout))
-    assert [one["seq"] for one in documents if one] == [1, 2, 3, 4]
-
-
-def test_a_run_is_cancelled(run, served: Served) -> None:
-    held = served.run("scaffold", "long")
-    assert "cancelled" in run("runs", "cancel", held.id).stderr
-    assert run("runs", "cancel", held.id).exit_code == 6
-
-
 def test_offerings(run) -> None:
     assert "postgres-database" in run("offerings").stdout
     shown = run("offerings", "postgres-database").stdout

@@ -83,7 +83,7 @@ def test_a_timeout_for_an_answer(run, monkeypatch) -> None:
 def test_the_time_for_a_run_is_over(run, served: Served) -> None:
     held = served.run("scaffold", "long")
     done = run("runs", "logs", "-f", held.id, "--timeout", "0.1")
-    assert done.exit_code == 1
+    assert done.exit_code == 8
     assert f"towpath runs logs -f {held.id}" in done.stderr
 
 

@@ -38,7 +38,9 @@ def test_what_there_is() -> None:
         "catalog conflicts", "catalog put", "catalog delete", "catalog apply", "catalog sets",
         "catalog drop", "catalog history", "catalog restore", "catalog watch",
         "resources ls", "resources show", "resources delete", "runs ls",
-        "runs show", "runs logs", "runs cancel", "token create", "token ls", "token revoke",
+        "runs show", "runs logs", "runs cancel", "runs retry", "runs resolve", "runs undo",
+        "runs approve", "runs reject", "runs signal", "runs kinds", "runs start",
+        "token create", "token ls", "token revoke",
     }  # fmt: skip
 
 

@@ -2,79 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from contract_server import Platform as Served
+from terminal import SECONDS, terminal
 
-SECONDS = 30
-
-
-class Terminal:
-    """A process on a terminal of its own."""
-
-    def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
-        self.process = process
-        self.seen = ""
-        self._master = master
-        self._at = 0
-
-    def until(self, pattern: str) -> None:
-        """Read on until something matches, after what matched before."""
-        end = time.monotonic() + SECONDS
-        while not (match := re.compile(pattern).search(self.seen, self._at)):
-            assert time.monotonic() < end, self.seen
-            if not self._read():
-                raise AssertionError(f"it ended without {pattern!r}: {self.seen}")
-        self._at = match.end()
-
-    def type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def end(self) -> int:
-        while self._read():
-            pass
-        return self.process.wait(SECONDS)
-
-    def _read(self) -> bool:
-        if not select.select([self._master], [], [], SECONDS)[0]:
-            raise AssertionError(f"it stands still: {self.seen}")
-        try:
-            chunk = os.read(self._master, 65536)
-        except OSError:  # the other side is closed
-            return False
-        self.seen += chunk.decode(errors="replace")
-        return bool(chunk)
-
-
-@contextmanager
-def terminal(environ: dict[str, str], *args: str) -> Iterator[Terminal]:
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "towpath_cli", *args],
-        env={**environ, "TERM": "xterm", "COLUMNS": "80"},
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        start_new_session=True,
-    )
-    os.close(slave)
-    try:
-        yield Terminal(process, master)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(SECONDS)
-        os.close(master)
+ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def test_what_is_missing_is_asked_for(environ: dict[str, str], served: Served) -> None:
@@ -126,15 +63,102 @@ def test_progress_moves_on_a_terminal(environ: dict[str, str], served: Served) -
     held.add("step", key="fetch", name="Fetch", state="running")
     served.hold_runs = True
     with terminal(environ, "create", "python-service", "-p", "name=a", "-p", "owner=b") as screen:
-        screen.until("Work: running")
+        screen.until("Work")
         [run] = [one for id, one in served.runs.items() if id != held.id]
         run.add("log", message="half way", level="info")
         screen.until("half way")
         run.add("step", key="work", name="Work", state="succeeded")
-        screen.until("Work: succeeded")
+        screen.until("✔ .*Work")
         run.end(output={"remoteUrl": "https://git.example.com/a"})
         assert screen.end() == 0
     assert "\x1b[" in screen.seen and "https://git.example.com/a" in screen.seen
+
+
+def test_a_run_lives_on_a_terminal_of_any_size(environ: dict[str, str], served: Served) -> None:
+    held = served.run("move-database", "Move the database orders to another server")
+    held.add("state", state="running")
+    held.step("copy", "running")
+    held.add("progress", step="copy", done=250, total=1000, unit="rows")
+    with terminal(environ, "runs", "logs", "-f", held.id) as screen:
+        screen.until("━━━.*250 of 1,000 rows")
+        screen.resize(60, 12)
+        held.step("copy", "succeeded")
+        held.step("ask", "running")
+        held.wait("ask", "approval", question="Switch over?", approvers=["group:default/ops"])
+        before = len(screen.seen)
+        screen.until("Switch over")
+        screen.until("waits for approval by group:default/ops")
+        screen.until(f"towpath runs approve {held.id}")
+        screen.until("waiting")
+        widths = [len(one) for one in lines_of(screen.seen[before:])]
+        assert widths and max(widths) == 59
+        held.settle("approved", by="user:default/ann", reason="Tuesday")
+        held.add("log", message="switched", level="info")
+        held.add("state", state="running")
+        held.end()
+        screen.until("approved by user:default/ann: Tuesday")
+        screen.until("switched")
+        screen.until("✔ .*succeeded after .*: 2 steps done")
+        assert screen.end() == 0
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines that were written, without colours and moves."""
+    return [ESCAPES.sub("", one) for one in re.split(r"\r\n|\x1b\[[0-9]+[EF]", text)]
+
+
+def test_a_run_that_fails_on_a_terminal_says_what_to_do(
+    environ: dict[str, str], served: Served
+) -> None:
+    held = served.run("scaffold", "Create boat")
+    held.step("publish", "running")
+    held.step("publish", "failed")
+    held.end("failed", error={"code": "unavailable", "message": "The host is full."})
+    with terminal({**environ, "NO_COLOR": "1"}, "runs", "logs", "-f", held.id) as screen:
+        screen.until("✗ Publish")
+        screen.until("✗ failed after .*: 1 failed")
+        screen.until("The host is full.")
+        screen.until(f"towpath runs retry {held.id}")
+        assert screen.end() == 1
+    assert re.findall(r"\x1b\[[0-9;]*3[0-9]m", screen.seen.partition("error:")[0]) == []
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
+    environ: dict[str, str], served: Served
+) -> None:
+    held = served.finished("scaffold", "Create boat", {})
+    with terminal({**environ, "TERM": "dumb"}, "runs", "logs", "-f", held.id) as screen:
+        assert screen.end() == 0
+    assert screen.seen.splitlines() == [
+        "--- Work: running",
+        "doing Create boat",
+        "--- Work: succeeded",
+    ]
+
+
+def test_taking_back_is_confirmed(environ: dict[str, str], served: Served) -> None:
+    held = served.finished("scaffold", "Create boat", {})
+    held.undos = [{"seq": 1, "step": "publish", "name": "delete repository", "owner": "git"}]
+    with terminal(environ, "runs", "undo", held.id) as screen:
+        screen.until("delete repository")
+        screen.until(r"Take back 1 in this order\? \[y/N\]: ")
+        screen.type("n\n")
+        assert screen.end() == 1
+    assert served.calls("POST", ".*/undo") == []
+
+
+def test_a_secret_of_a_retry_is_asked_for_and_not_shown(
+    environ: dict[str, str], served: Served
+) -> None:
+    held = served.run("scaffold", "Create boat")
+    held.end("failed")
+    words = ("runs", "retry", held.id, "--secret", "API_KEY", "--no-wait")
+    with terminal(environ, *words) as screen:
+        screen.until("API_KEY: ")
+        screen.type("s3cret\n")
+        assert screen.end() == 0
+    assert "s3cret" not in screen.seen
+    assert served.calls("POST", ".*/retry")[0].body == {"secrets": {"API_KEY": "s3cret"}}
 
 
 @pytest.mark.parametrize("words", [("create", "python-service", "-p", "name=a", "-p", "owner=b")])

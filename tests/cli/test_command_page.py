@@ -65,6 +65,24 @@ def test_every_command_is_shown_in_use() -> None:
     assert COMMANDS.keys() - shown == plain
 
 
+def runs_of_the_page(served: Served) -> dict[str, str]:
+    """Runs in the states that the examples need."""
+    names = ("OPEN", "LONG", "FAILED", "UNKNOWN", "ASKING", "OTHER_ASKING", "LISTENING")
+    runs = {f"{name}_RUN": served.run("scaffold", name) for name in names}
+    for run in runs.values():
+        run.step("work", "running")
+    for state in ("failed", "unknown"):
+        runs[f"{state.upper()}_RUN"].step("work", state)
+        runs[f"{state.upper()}_RUN"].end(state)
+    runs["FAILED_RUN"].shape["input"] = {"port": 9000}
+    runs["ASKING_RUN"].wait("work", "approval", question="Deploy?")
+    runs["OTHER_ASKING_RUN"].wait("work", "approval", question="Deploy?")
+    runs["LISTENING_RUN"].wait("work", "signal", event="merged")
+    done = served.finished("scaffold", "done", {})
+    done.undos = [{"seq": 1, "step": "work", "name": "delete it", "owner": "git"}]
+    return {**{name: run.id for name, run in runs.items()}, "RUN": done.id}
+
+
 def test_the_examples_run_one_after_the_other(
     run, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,10 +98,7 @@ def test_the_examples_run_one_after_the_other(
     monkeypatch.setenv("API_KEY", "s3cret")
     served.held = ["component:default/old-boat"]
     served.tombstones = [tombstone("component:default/old-shop")]
-    known = {
-        "RUN": served.finished("scaffold", "done", {}).id,
-        "OPEN_RUN": served.run("scaffold", "open").id,
-    }
+    known = runs_of_the_page(served)
     for line in EXAMPLES:
         if line.startswith(("login", "demo")):  # these have tests of their own
             continue

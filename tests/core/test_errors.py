@@ -11,7 +11,18 @@ import msgspec
 import pytest
 
 from towpath_core import errors
-from towpath_core.errors import Conflict, Invalid, Place, PlanStale, Problem, TowpathError
+from towpath_core.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    Place,
+    PlanStale,
+    Problem,
+    StepFailed,
+    TowpathError,
+    restored,
+)
+from towpath_core.runs import Rejected, TimedOut
 
 CLASSES = [
     each
@@ -80,3 +91,21 @@ def test_problems_on_the_wire_leave_out_what_is_not_known():
     assert msgspec.json.encode(Problem("c", "m")) == b'{"code":"c","message":"m"}'
     encoded = msgspec.json.encode(Problem("c", "m", Place(line=3)))
     assert msgspec.json.decode(encoded) == {"code": "c", "message": "m", "place": {"line": 3}}
+
+
+@pytest.mark.parametrize("error", [NotFound("a"), PlanStale("b"), Rejected("c"), TimedOut("d")])
+def test_an_error_that_was_journalled_is_of_its_class_again(error):
+    again = restored(error.code, error.what, why="it is", next="look")
+    assert type(again) is type(error)
+    assert (again.what, again.why, again.next) == (error.what, "it is", "look")
+
+
+def test_an_error_of_an_unknown_code_or_of_a_class_of_others_is_a_failed_step():
+    class Odd(TowpathError):
+        code = "odd"
+
+        def __init__(self):
+            super().__init__("odd")
+
+    assert type(restored("odd", "x")) is type(restored("nothing", "x")) is StepFailed
+    assert type(restored("error", "x")) is TowpathError

@@ -22,7 +22,9 @@ from towpath_core.plugins import Contributions
 from towpath_core.plugins.rules import HOOK_RULES
 from towpath_core.policy import Allow, Deny, PolicyRequest
 from towpath_core.provisioning import Change, PlanRequest, ResourceHandle
+from towpath_core.runs import Suspended
 from towpath_core.scaffolding import RenderLimits
+from towpath_core.testing import RecordingTools
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "reference" / "hooks"
 HOOKS = {
@@ -212,6 +214,31 @@ def test_the_example_of_a_missing_setting_names_it(load):
     )
     with pytest.raises(SettingsError):
         plugin.towpath_provisioners({})
+
+
+def test_towpath_run_kinds(example, tmp_path):
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / "one.txt").write_text("1")
+    made = example("towpath_run_kinds", {"root": str(tmp_path)})
+    given = {"folder": "plans", "owners": "group:default/ops"}
+    tools = RecordingTools(key="r-1:0")
+    with pytest.raises(Suspended):
+        made.call("retire-folder", "run", given, tools)
+    assert tools.steps["approval:retire"].shown["approvers"] == ["group:default/ops"]
+    assert (tmp_path / "plans").is_dir()
+
+    tools.approve("retire", by="user:default/ann")
+    for _ in range(2):
+        done = made.call("retire-folder", "run", given, tools, returns=Mapping)
+        assert done == {"files": 1, "place": ".retired/plans"}
+        tools.begin_again()
+    assert tools.calls == {"count": 1, "set aside": 1}
+    assert not (tmp_path / "plans").exists()
+
+    [undo] = tools.undos
+    for _ in range(2):
+        made.call("retire-folder", "undo", undo.name, undo.data, tools)
+        assert (tmp_path / "plans" / "one.txt").read_text() == "1"
 
 
 def test_towpath_policies(example):

@@ -17,6 +17,7 @@ import pytest
 from towpath_core import hookimpl
 from towpath_core.errors import LimitExceeded, NotFound, PluginError, TowpathError, Unavailable
 from towpath_core.plugins import PluginConfig, PluginHost
+from towpath_core.runs import Suspended
 
 ASKED = contextvars.ContextVar("ASKED", default="nobody")
 
@@ -187,6 +188,32 @@ def test_errors_of_ours_pass_unchanged_and_are_no_failure(made, call, method):
     assert caught.value is error
     assert host.trace()[-1].outcome == "refused"
     assert [i.failures for i in host.describe() if i.name == "odd-plugin"] == [0]
+
+
+@both
+@pytest.mark.parametrize("method", ["fail", "afail"])
+def test_a_run_that_waits_passes_unchanged_and_is_no_failure(made, call, method):
+    host = made()
+    waits = Suspended()
+    with pytest.raises(Suspended) as caught:
+        call(host, method, waits, seconds=5)
+    assert caught.value is waits
+    assert [one.outcome for one in host.trace() if one.call == f"odd.{method}"] == ["suspended"]
+    assert [i.failures for i in host.describe() if i.name == "odd-plugin"] == [0]
+    assert call(host, "decide", 1) == ("decided", 1)
+
+
+def test_a_run_that_waits_in_the_middle_of_what_it_gives_passes_too(made):
+    class Waits(Odd):
+        def waits(self):
+            yield 1
+            raise Suspended
+
+    host = made()
+    host.contributions.policies["odd"].value.waits = Waits().waits
+    with pytest.raises(Suspended):
+        sync(host, "waits", collect=5, seconds=5)
+    assert host.trace()[-1].outcome == "suspended"
 
 
 @both
@@ -456,6 +483,7 @@ import threading
 from types import SimpleNamespace
 from towpath_core import hookimpl
 from towpath_core.plugins import PluginConfig, PluginHost
+from towpath_core.runs import Suspended
 
 class Hangs:
     name = "hangs"

@@ -99,6 +99,22 @@ class Maker:
         return None
 
 
+class Chore:
+    title = "Chore"
+    description = "Does a chore."
+    queue = "default"
+    seconds = 60.0
+
+    def __init__(self, name="chore", **changed):
+        self.name = name
+        self.input_schema = {"type": "object"}
+        for attribute, value in changed.items():
+            setattr(self, attribute, value)
+
+    def run(self, input, tools):
+        return {}
+
+
 def offering(name="box", provisioner="maker", **changed):
     fields = {"parameters": {"type": "object"}, **changed}
     return Offering(name, "Box", "A box.", "box", provisioner, **fields)
@@ -112,6 +128,7 @@ GOOD = {
     "towpath_actions": Step,
     "towpath_offerings": offering,
     "towpath_provisioners": Maker,
+    "towpath_run_kinds": Chore,
     "towpath_policies": Rule,
 }
 
@@ -142,6 +159,7 @@ def test_each_hook_gives_typed_contributions_with_their_plugin(load, info):
         "actions": ["acme:do"],
         "offerings": ["box"],
         "provisioners": ["maker"],
+        "run_kinds": ["chore"],
         "policies": ["rule"],
     }
     for field in FIELDS:
@@ -294,6 +312,23 @@ FAULTS = {
     "schema-nan": ("actions", [Step(input_schema={"a": float("nan")})], "not finite"),
     "schema-large": ("actions", [Step(input_schema={"a": [0] * 200_000})], "larger than"),
     "example": ("actions", [Step(examples=("x",))], "a tuple of ActionExample$"),
+    "run-name": ("run_kinds", [Chore("Do_It")], "RunKind.name must be lower-case kebab-case"),
+    "run-name-taken": (
+        "run_kinds",
+        [Chore("provision")],
+        "RunKind.name must be none of the platform's own: bind, .*undo.*, not 'provision'",
+    ),
+    "run-seconds": ("run_kinds", [Chore(seconds=0)], "a number of seconds above 0"),
+    "run-seconds-bool": ("run_kinds", [Chore(seconds=True)], "a number of seconds above 0"),
+    "run-for-days": ("run_kinds", [Chore(seconds=86_401)], "at most 86400"),
+    "run-queue": ("run_kinds", [Chore(queue="")], "RunKind.queue must be lower-case kebab-case"),
+    "run-title": ("run_kinds", [Chore(title=None)], "RunKind.title must be a string"),
+    "run-schema": ("run_kinds", [Chore(input_schema=[])], "a JSON Schema as a dict"),
+    "run-method": (
+        "run_kinds",
+        [Chore(run=lambda input: {})],
+        r"RunKind.run must take \(input, to",
+    ),
     "offering-type": ("offerings", [{"name": "box"}], "is not an Offering"),
     "offering-cycle": ("offerings", [offering(parameters=cycle())], "not good data"),
     "offering-field": ("offerings", [offering(sizes=[1])], "Expected `object`"),
@@ -418,6 +453,7 @@ CLASHES = {
     ),
     "actions": (Step(), Step(), "action 'acme:do'"),
     "provisioners": (Maker(), Maker(), "provisioner 'maker'"),
+    "run_kinds": (Chore(), Chore(queue="slow"), "run kind 'chore'"),
     "policies": (Rule(), Rule(), "policy 'rule'"),
 }
 

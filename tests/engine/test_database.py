@@ -50,6 +50,22 @@ async def test_a_text_that_cannot_be_stored_is_invalid_and_not_shown(database, v
     assert value not in str(caught.value)
 
 
+async def test_a_transaction_that_is_left_alone_keeps_nothing_locked(database):
+    async with database.begin() as transaction:
+        await transaction.execute(audit_row())
+    lock = text("SELECT count(*) FROM (SELECT 1 FROM audit FOR UPDATE) locked")
+    async with Database(database.url, pool_size=1, hold_seconds=0.3) as sleeper:
+        with pytest.raises(DatabaseUnavailable):
+            async with sleeper.begin() as transaction:
+                await transaction.execute(audit_row(subject="late"))
+                assert (await transaction.execute(lock)).scalar_one() == 2
+                # Waits for the row until the server has ended the sleeper's transaction.
+                async with database.begin() as other:
+                    assert (await other.execute(lock)).scalar_one() == 1
+        async with sleeper.begin() as transaction:
+            assert (await transaction.execute(lock)).scalar_one() == 1
+
+
 async def test_a_server_that_is_not_there_is_unavailable(tmp_path):
     database = Database(f"postgresql://u:canary-password@/nothing?host={tmp_path}")
     with pytest.raises(DatabaseUnavailable) as caught:

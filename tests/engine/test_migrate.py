@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 
 import towpath_engine.catalog.tables
 import towpath_engine.provisioning.tables
+import towpath_engine.runs.schedule_tables
 import towpath_engine.runs.tables
 import towpath_engine.store.tables  # noqa: F401
 from towpath_core.errors import SettingsError, Unavailable

@@ -103,7 +103,7 @@ def test_an_operation_is_described(path: str, method: str, operation: Any) -> No
         assert parameter["required"] == (parameter["in"] == "path")
     for part in path.split("{")[1:]:
         assert part.partition("}")[0] in names
-    assert ("requestBody" in operation) <= (method in ("post", "put"))
+    assert ("requestBody" in operation) <= (method in ("post", "put", "patch"))
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), EVERY)
@@ -131,11 +131,13 @@ def test_streams_and_keys_are_described() -> None:
         "applyPlan",
         "createBinding",
         "createPlan",
+        "createSchedule",
         "createTask",
         "createToken",
         "deleteBinding",
         "deleteResource",
         "revealCredentials",
+        "runSchedule",
     }
     assert all("422" in OPERATIONS[identity][2]["responses"] for identity in keyed)
 

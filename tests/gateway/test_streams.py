@@ -6,76 +6,25 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+from here import ADMIN, Here, opened, until
 
-from towpath_core.identity import Principal
-from towpath_core.plugins import PluginConfig
 from towpath_engine.clock import new_id
-from towpath_engine.platform import Platform, open_platform
-from towpath_engine.settings import EngineSettings
+from towpath_engine.runs.journal import Event
 from towpath_gateway import sse
-from towpath_gateway.app import create_app
 from towpath_gateway.scaffolder import following
-from towpath_gateway.serve import free_port, listening
 
 pytestmark = pytest.mark.anyio
-
-ADMIN = Principal(
-    issuer="towpath",
-    subject="admin",
-    kind="user",
-    entity_ref="user:default/admin",
-    scopes=frozenset({"platform:admin"}),
-)
-
-
-class Here:
-    """A platform without a worker, whose runs wait for ever, and its address."""
-
-    def __init__(self, platform: Platform, url: str, token: str, stop: Callable[[], None]) -> None:
-        self.platform = platform
-        self.url = url
-        self.token = token
-        self.stop = stop
-
-    def client(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=None)
-        headers = {"authorization": f"Bearer {self.token}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, limits=limits, timeout=30)
-
-    async def run(self) -> str:
-        """A run of a template that nobody does."""
-        async with self.platform.database.begin() as transaction:
-            run_id = await self.platform.runs.create(transaction, ADMIN, "scaffold", "Wait", {})
-        return str(run_id)
-
-    @property
-    def followers(self) -> int:
-        return sum(len(bells) for bells in self.platform.runs._waiting.values())
 
 
 @pytest.fixture
 async def here(database_url: str, tmp_path: Path) -> AsyncIterator[Here]:
-    settings = EngineSettings(
-        home=tmp_path, database_url=database_url, plugins=PluginConfig(only=("backstage",))
-    )
-    port = free_port("127.0.0.1", 0)
-    at_once = asyncio.Event()
-    async with open_platform(settings) as platform:
-        token = (await platform.tokens.create(ADMIN, "test", ["platform:admin"])).token
-        app = create_app(platform)
-        async with listening(app, "127.0.0.1", port, at_once):
-            yield Here(platform, f"http://127.0.0.1:{port}", token, app.close)
-
-
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
+    async with opened(database_url, tmp_path) as found:
+        yield found
 
 
 @contextlib.asynccontextmanager
@@ -101,7 +50,7 @@ async def test_streams_that_are_dropped_let_their_followers_go(here: Here, path:
         assert {answer.status_code for answer in opened} == {200}
         await until(lambda: here.followers == 50)
     await until(lambda: here.followers == 0)
-    assert here.platform.runs._waiting == {}
+    assert here.followers == 0
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
 
 
@@ -126,7 +75,12 @@ async def test_each_follower_sees_the_end_once(here: Here) -> None:
         await client.post(f"/api/v1/runs/{run_id}/cancel")
         for text in await asyncio.gather(*readers):
             frames = text.decode().strip().split("\n\n")
-            assert [frame.splitlines()[0] for frame in frames] == ["id: 1", "id: 2", "event: done"]
+            heads = [frame.splitlines()[0] for frame in frames]
+            assert heads == ["id: 1", "id: 2", "id: 3", "event: done"]
+            assert [frame.splitlines()[1] for frame in frames[1:3]] == [
+                "event: decision",
+                "event: state",
+            ]
             assert frames[-1].endswith('data: {"state":"cancelled"}')
 
 
@@ -209,3 +163,24 @@ async def test_an_unknown_run_is_404_before_a_stream_begins(here: Here) -> None:
     async with here.client() as client:
         for id in (str(uuid.uuid4()), str(new_id())):
             assert (await client.get(f"/api/v1/runs/{id}/stream")).status_code == 404
+
+
+async def test_who_reads_nothing_is_let_go(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "TAKE_SECONDS", 0.5)
+    monkeypatch.setattr(sse, "END_SECONDS", 0.1)
+    run_id = await here.run()
+    big = [Event("log", {"message": "x" * 100_000})] * 100
+    for _ in range(3):
+        await here.write(run_id, *big)
+    address = here.url.removeprefix("http://").split(":")
+    for path in ("stream", "log"):
+        reader, writer = await asyncio.open_connection(address[0], int(address[1]), limit=1024)
+        writer.write(
+            f"GET /api/v1/runs/{run_id}/{path} HTTP/1.1\r\nhost: x\r\n"
+            f"authorization: Bearer {here.token}\r\n\r\n".encode()
+        )
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        if path == "stream":
+            await until(lambda: here.followers == 1)
+        await until(lambda: here.followers == 0)
+        writer.close()

@@ -353,7 +353,7 @@ def _(platform: Platform, request: Request) -> Answer:
     return listed(request, [one for one in items if wanted in (None, one["locationId"])])
 
 
-# ---- templates and runs -------------------------------------------------------------------------
+# ---- templates ----------------------------------------------------------------------------------
 
 
 @on("GET", "/api/scaffolder/v2/actions")
@@ -381,36 +381,6 @@ def _(platform: Platform, request: Request) -> Answer:
         platform.entities[ref] = made
     run = platform.finished("scaffold", f"Create {values['name']}", output)
     return Answer(201, {"id": run.id})
-
-
-@on("GET", "/api/v1/runs")
-def _(platform: Platform, request: Request) -> Answer:
-    items = [{k: v for k, v in r.shape.items() if k != "steps"} for r in platform.runs.values()]
-    for name in ("kind", "state"):
-        if wanted := request.param(name):
-            items = [one for one in items if one[name] == wanted]
-    return listed(request, items)
-
-
-@on("GET", "/api/v1/runs/{id}")
-def _(platform: Platform, request: Request) -> Answer:
-    return Answer(200, platform.find("runs", request.parts[0]).shape)
-
-
-@on("GET", "/api/v1/runs/{id}/events")
-def _(platform: Platform, request: Request) -> Answer:
-    after = int(request.param("after", "0") or 0)
-    events = platform.find("runs", request.parts[0]).events
-    return Answer(200, {"items": [one for one in events if one["seq"] > after][:2]})
-
-
-@on("POST", "/api/v1/runs/{id}/cancel")
-def _(platform: Platform, request: Request) -> Answer:
-    run = platform.find("runs", request.parts[0])
-    if run.ended:
-        raise Refusal(409, "conflict", "The run has ended.", next="There is nothing to cancel.")
-    run.end("cancelled")
-    return Answer(202, run.shape)
 
 
 # ---- self-service -------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+import contract_runs  # noqa: F401  (its routes)
+import contract_schedules  # noqa: F401  (its routes)
 import contract_writes
 from contract_routes import allowed, once
 from contract_state import (
@@ -74,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (Dropped, BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_GET = do_POST = do_PUT = do_DELETE = handle_any
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
     def decide(self, platform: Platform, request: Request) -> Answer:
         with platform.lock:
@@ -167,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
             if fault and count >= fault.events:
                 raise Dropped
             if ended and sent == len(run.events):
-                self.wfile.write(b"event: done\ndata: {}\n\n")
+                state = json.dumps({"state": run.shape["state"]})
+                self.wfile.write(f"event: done\ndata: {state}\n\n".encode())
                 return
 
 

@@ -97,6 +97,7 @@ class HeldRun:
     def __init__(self, kind: str, title: str) -> None:
         self.changed = threading.Condition()
         self.events: list[Json] = []
+        self.undos: list[Json] = []
         self.shape: Json = {
             "id": str(uuid.uuid4()),
             "kind": kind,
@@ -113,13 +114,52 @@ class HeldRun:
     def id(self) -> str:
         return str(self.shape["id"])
 
-    def add(self, type: str, **body: Json) -> None:
+    def add(self, type: str, /, **body: Json) -> None:
         with self.changed:
             seq = len(self.events) + 1
             self.events.append({"seq": seq, "type": type, "at": now(), "body": body})
             self.changed.notify_all()
 
+    def step(self, key: str, state: str, **more: Json) -> None:
+        """Begin a step, or say what became of it."""
+        known = [one for one in self.shape["steps"] if one["key"] == key]
+        if not known:
+            seq = len(self.shape["steps"]) + 1
+            known = [{"seq": seq, "key": key, "name": key.capitalize(), "attempts": 0}]
+            self.shape["steps"] += known
+        begun = {"startedAt": now(), "attempts": known[0]["attempts"] + 1}
+        known[0].pop("finishedAt", None)
+        known[0] |= {"state": state, **more}
+        known[0] |= begun if state == "running" else {"finishedAt": now()}
+        self.add("step", key=key, name=known[0]["name"], state=state)
+
+    def wait(self, step: str, type: str, **what: Json) -> None:
+        """Stand still at a step until something happens."""
+        [one] = [one for one in self.shape["steps"] if one["key"] == step]
+        wait = {"step": step, "type": type, "name": one["name"], **what}
+        one |= {"state": "waiting", "wait": wait}
+        self.add("step", key=step, name=one["name"], state="waiting")
+        self.add("wait", key=step, name=one["name"], type=type, **what)
+        self.shape |= {"state": "waiting", "waiting": [wait]}
+        self.add("state", state="waiting")
+
+    def settle(self, outcome: str, **told: Json) -> None:
+        """Bring what is waited for: the run is queued again, its step done."""
+        [wait] = self.shape["waiting"]
+        self.add("wait", key=wait["step"], type=wait["type"], outcome=outcome, **told)
+        [one] = [one for one in self.shape["steps"] if one["key"] == wait["step"]]
+        one |= {"state": "succeeded", "finishedAt": now()}
+        self.go_on("queued")
+
+    def go_on(self, state: str = "running") -> None:
+        """Leave a wait, or take up again what had ended."""
+        for gone in ("waiting", "finishedAt", "error"):
+            self.shape.pop(gone, None)
+        self.shape["state"] = state
+        self.add("state", state=state)
+
     def end(self, state: str = "succeeded", output: Json = None, error: Json = None) -> None:
+        self.shape.pop("waiting", None)
         self.add("state", state=state)
         with self.changed:
             self.shape |= {"state": state, "finishedAt": now()}
@@ -135,7 +175,7 @@ class HeldRun:
 
     @property
     def ended(self) -> bool:
-        return self.shape["state"] in ("succeeded", "failed", "cancelled")
+        return self.shape["state"] in ("succeeded", "failed", "cancelled", "unknown")
 
 
 DIGEST = "3f786850e387550f"
@@ -172,6 +212,7 @@ class Platform:
         self.tombstones: list[Json] = []
         self.conflicts: list[Json] = []
         self.runs: dict[str, HeldRun] = {}
+        self.schedules: dict[str, Json] = {}
         self.locations: dict[str, Json] = {}
         self.plans: dict[str, Json] = {}
         self.resources: dict[str, Json] = {}

@@ -22,6 +22,7 @@ PARTS = (
     "plugins",
     "resources",
     "runs",
+    "schedules",
     "sets",
     "templates",
     "tokens",

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from towpath_core.testing.actions import ActionContract
     from towpath_core.testing.catalog import CatalogSourceContract
     from towpath_core.testing.conformance import LEVELS, Report
+    from towpath_core.testing.contexts import RecordingContext
     from towpath_core.testing.kinds import EntityKindContract
     from towpath_core.testing.packaging import PluginContract
     from towpath_core.testing.provisioning import ProvisionerContract
     from towpath_core.testing.quiet import forbid_io
     from towpath_core.testing.rules import Contract, Rule, exempt, require, rule, rules_of
-    from towpath_core.testing.tools import RecordingContext, RecordingTools
+    from towpath_core.testing.run_kinds import RunKindContract
+    from towpath_core.testing.runs import RecordedRun, take_back
+    from towpath_core.testing.tools import RecordingTools
 
 __all__ = (
     "LEVELS",
@@ -31,15 +34,18 @@ __all__ = (
     "EntityKindContract",
     "PluginContract",
     "ProvisionerContract",
+    "RecordedRun",
     "RecordingContext",
     "RecordingTools",
     "Report",
     "Rule",
+    "RunKindContract",
     "exempt",
     "forbid_io",
     "require",
     "rule",
     "rules_of",
+    "take_back",
 )
 
 _HOMES = {
@@ -50,15 +56,18 @@ _HOMES = {
     "EntityKindContract": "kinds",
     "PluginContract": "packaging",
     "ProvisionerContract": "provisioning",
-    "RecordingContext": "tools",
+    "RecordedRun": "runs",
+    "RecordingContext": "contexts",
     "RecordingTools": "tools",
     "Report": "conformance",
     "Rule": "rules",
+    "RunKindContract": "run_kinds",
     "exempt": "rules",
     "forbid_io": "quiet",
     "require": "rules",
     "rule": "rules",
     "rules_of": "rules",
+    "take_back": "runs",
 }
 
 
@@ -70,9 +79,9 @@ def __getattr__(name: str) -> object:
     try:
         found: object = getattr(import_module(f"{__name__}.{home}"), name)
     except ModuleNotFoundError as error:
-        if error.name != "pytest":
+        if error.name not in ("pytest", "jsonschema_rs"):
             raise
-        raise ImportError("The kit needs pytest: pip install 'towpath[testing]'.") from error
+        raise ImportError(f"The kit needs {error.name}: pip install 'towpath[testing]'.") from error
     globals()[name] = found
     return found
 

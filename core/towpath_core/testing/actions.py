@@ -17,9 +17,10 @@ import pytest
 from towpath_core.errors import TowpathError
 from towpath_core.scaffolding import Action
 from towpath_core.testing.conformance import BACKEND
+from towpath_core.testing.contexts import RecordingContext
+from towpath_core.testing.inputs import with_texts
 from towpath_core.testing.offers import ACTION_ID, schema_faults
 from towpath_core.testing.rules import Contract, broken, exempt, require, rule, shown
-from towpath_core.testing.tools import RecordingContext
 
 __all__ = ("ActionContract", "MakeContext")
 
@@ -207,26 +208,7 @@ def _hostile_inputs(good: dict[str, Any], outside: Path) -> Iterator[dict[str, A
         "a\0b",
         "." * 300,
     )
-    for path in _texts(good):
-        for way in ways:
-            hostile = deepcopy(good)
-            holder: Any = hostile
-            for key in path[:-1]:
-                holder = holder[key]
-            holder[path[-1]] = way
-            yield hostile
-
-
-def _texts(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of all texts in a JSON value."""
-    if isinstance(value, str) and path:
-        yield path
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            yield from _texts(one, (*path, key))
-    elif isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from _texts(one, (*path, index))
+    return with_texts(good, ways)
 
 
 def _tree(folder: Path) -> dict[str, str]:

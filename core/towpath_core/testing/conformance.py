@@ -35,7 +35,7 @@ BACKEND = "towpath-backend"
 """Property of a test: the object that a contract was run on, in the same form."""
 
 Status = Literal["done", "todo", "exempt", "deviation"]
-_CONTRACTED = ("CatalogSource", "Provisioner", "Action")
+_CONTRACTED = ("CatalogSource", "Provisioner", "Action", "RunKind")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -100,6 +100,7 @@ def contracts() -> tuple[type, ...]:
     from towpath_core.testing.kinds import EntityKindContract
     from towpath_core.testing.packaging import PluginContract
     from towpath_core.testing.provisioning import ProvisionerContract
+    from towpath_core.testing.run_kinds import RunKindContract
 
     return (
         PluginContract,
@@ -107,6 +108,7 @@ def contracts() -> tuple[type, ...]:
         EntityKindContract,
         ActionContract,
         ProvisionerContract,
+        RunKindContract,
     )
 
 

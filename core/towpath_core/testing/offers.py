@@ -14,6 +14,7 @@ import msgspec
 from towpath_core.catalog import CatalogSource, DescriptorFormat, EntityKind
 from towpath_core.policy import Policy
 from towpath_core.provisioning import Offering, Output, Provisioner, Size
+from towpath_core.runs import RunKind
 from towpath_core.scaffolding import Action, TemplateLanguage
 
 __all__ = ("ACTION_ID", "KEBAB", "Offer", "inspect_offer", "schema_faults")
@@ -32,6 +33,7 @@ _PROMISED: dict[str, tuple[type, re.Pattern[str]]] = {
     "towpath_actions": (Action, ACTION_ID),
     "towpath_offerings": (Offering, KEBAB),
     "towpath_provisioners": (Provisioner, KEBAB),
+    "towpath_run_kinds": (RunKind, KEBAB),
     "towpath_policies": (Policy, KEBAB),
 }
 
@@ -45,7 +47,7 @@ class Offer(msgspec.Struct, frozen=True):
         kind: the type that the hook promises.
         mistyped: why it is not of that type; empty when it is.
         misnamed: why its name is refused; empty when it is good.
-        unsound: contradictions inside an offering or an action.
+        unsound: contradictions inside an offering, an action or a run kind.
         undescribed: what lacks words for the people who read it.
         needs: the provisioner that an offering names.
     """
@@ -111,6 +113,8 @@ def _unsound(found: object) -> Iterator[str]:
     elif isinstance(found, Action):
         yield from schema_faults(found.input_schema, f"{found.id}: input_schema")
         yield from schema_faults(found.output_schema, f"{found.id}: output_schema")
+    elif isinstance(found, RunKind):
+        yield from schema_faults(found.input_schema, f"{found.name}: input_schema")
 
 
 def _offering_faults(offering: Offering) -> Iterator[str]:
@@ -153,3 +157,7 @@ def _undescribed(found: object) -> Iterator[str]:
             yield f"{found.id}: description"
         if not found.examples:
             yield f"{found.id}: an example"
+    elif isinstance(found, RunKind):
+        for what, text in (("title", found.title), ("description", found.description)):
+            if not text.strip():
+                yield f"{found.name}: {what}"

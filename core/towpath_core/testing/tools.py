@@ -1,205 +1,251 @@
 """What plugin code is handed while it works, in memory: a step's tools that remember.
 
-Real, not a mock: deadlines pass, cancelling cancels, what cannot be stored is refused. It must
-not know which rules look at what was recorded.
+Real, not a mock: deadlines pass, cancelling cancels, a step is done once by key, a wait is over
+when the test says so. It must not know which rules look at what was recorded.
 """
 
 from __future__ import annotations
 
-import math
-import shutil
-import threading
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, get_args
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from towpath_core.entities import Entity
-from towpath_core.errors import Cancelled, Forbidden, NotFound, PluginError, StepFailed
-from towpath_core.runs import LogLevel
-from towpath_core.scaffolding import Registration, RenderSession
+from towpath_core.errors import Cancelled, Invalid, NotFound, Unavailable
+from towpath_core.runs import (
+    RETRY,
+    Approval,
+    LogLevel,
+    Observed,
+    Retry,
+    Secret,
+    StepTools,
+    Suspended,
+    Undo,
+)
+from towpath_core.testing.answers import Recorded
+from towpath_core.testing.journal import TIME, Journal
+from towpath_core.testing.records import OutcomeUnknown, RecordedStep
 
-__all__ = ("RecordingContext", "RecordingTools")
+__all__ = ("RecordingTools",)
 
-_LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
+_MAX_NAME = 200
 
 
-class RecordingTools:
+class RecordingTools(Recorded):
     """A `StepTools` that keeps what it is told. Safe to use from any thread.
+
+    Plugin code that waits raises `Suspended`; give the outcome with `approve`, `reject`,
+    `signal`, `pass_time` or `end_child`, before or after, and call the code again.
 
     Args:
         seconds: time until the deadline; 0 or less for one that has passed.
-        cancel_at: number of the `check` that finds the run cancelled, counted from 1.
-        key: idempotency key of the step.
+        cancel_at: number of the look that finds the run cancelled, counted from 1.
+        key: idempotency key of the step, `<run>:<number>`; number 0 for a whole run.
+        secrets: the run's, by name.
 
     Attributes:
         lines: what was logged, as (level, message), in order.
         reports: what `progress` was told, as (done, total, unit), in order.
         events: what was emitted, as (type, body), in order.
-        checks: how often `check` was called.
-    """
-
-    def __init__(
-        self, *, seconds: float = 60.0, cancel_at: int | None = None, key: str = "kit-run:1"
-    ) -> None:
-        self.run_id = key.rpartition(":")[0] or key
-        self.key = key
-        self.deadline = time.monotonic() + seconds
-        self.lines: list[tuple[LogLevel, str]] = []
-        self.reports: list[tuple[float, float | None, str]] = []
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.checks = 0
-        self._cancel_at = cancel_at
-        self._cancelled = False
-        self._lock = threading.Lock()
-
-    def log(self, message: str, *, level: LogLevel = "info") -> None:
-        """Keep a line.
-
-        Raises:
-            PluginError: the message is no text, or there is no such level.
-        """
-        if not isinstance(message, str) or level not in _LEVELS:
-            raise PluginError(f"log() takes text and a level of {', '.join(_LEVELS)}.")
-        with self._lock:
-            self.lines.append((level, message))
-
-    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
-        """Keep a report of progress.
-
-        Raises:
-            PluginError: a number is negative or not finite.
-        """
-        for number in (done, 0.0 if total is None else total):
-            if not math.isfinite(number) or number < 0:
-                raise PluginError("progress() takes numbers that are finite and not negative.")
-        with self._lock:
-            self.reports.append((done, total, unit))
-
-    def emit(self, type: str, body: Mapping[str, Any]) -> None:
-        """Keep a copy of an event, as it would be stored.
-
-        Raises:
-            PluginError: the body is not a JSON object.
-        """
-        try:
-            kept = msgspec.json.decode(msgspec.json.encode(dict(body)), type=dict[str, Any])
-        except (TypeError, ValueError, msgspec.MsgspecError) as error:
-            raise PluginError(f"emit({type!r}) takes a JSON object.", why=str(error)) from error
-        with self._lock:
-            self.events.append((type, kept))
-
-    def check(self) -> None:
-        """Raise `Cancelled` once the run was cancelled or the deadline has passed."""
-        with self._lock:
-            self.checks += 1
-            cancelled = self._cancelled or self.checks == self._cancel_at
-            self._cancelled = cancelled
-        if cancelled:
-            raise Cancelled("The run was asked to stop.")
-        if time.monotonic() >= self.deadline:
-            raise Cancelled("The step's deadline has passed.")
-
-    def cancel(self) -> None:
-        """Ask the run to stop: every later `check` raises."""
-        with self._lock:
-            self._cancelled = True
-
-    def text(self) -> str:
-        """All that was recorded, as one text to search in."""
-        with self._lock:
-            return "\n".join(
-                [
-                    *(message for _, message in self.lines),
-                    *(unit for _, _, unit in self.reports),
-                    *(f"{type} {body!r}" for type, body in self.events),
-                ]
-            )
-
-
-class RecordingContext(RecordingTools):
-    """An `ActionContext` on a folder of the disk, without a platform behind it.
-
-    Args:
-        workspace: the action's own folder.
-        template: folder that relative urls of `fetch` are resolved in.
-        session: what `render` answers; without one it raises `StepFailed`.
-        entities: what `entity` finds, by canonical reference.
-        dry_run: whether nothing outside the workspace may be changed.
-
-    Attributes:
-        registered: targets that were registered, each once, in order.
+        checks: how often somebody looked whether the run goes on: a `check`, a step or a wait.
+        calls: how often the work of each step was called, by its key.
+        steps: the steps and waits by key, as the journal has them.
+        undos: what was registered to be taken back, in order.
+        children: runs that were started, each once.
+        asked: names of the secrets that were asked for.
     """
 
     def __init__(
         self,
-        workspace: Path,
         *,
-        template: Path | None = None,
-        session: RenderSession | None = None,
-        entities: Mapping[str, Entity] | None = None,
-        dry_run: bool = False,
+        seconds: float = 60.0,
+        cancel_at: int | None = None,
         key: str = "kit-run:1",
+        secrets: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(key=key)
-        self.workspace = workspace
-        self.base_target = str((template or workspace) / "template.yaml")
-        self.template_ref = "template:default/kit"
-        self.user_ref = "user:default/kit"
-        self.dry_run = dry_run
-        self.registered: list[str] = []
-        self._template = template
-        self._session = session
-        self._entities = dict(entities or {})
+        run, _, number = key.rpartition(":")
+        self.run_id = run or key
+        self.key = key
+        self.deadline = time.monotonic() + seconds
+        first = int(number) if number.isdecimal() else 0
+        super().__init__(Journal(first=first, cancel_at=cancel_at))
+        self.asked: set[str] = set()
+        self.secrets = dict(secrets or {})
+        self._part = ""
 
-    def render(self) -> RenderSession:
-        """The session that was given.
+    def log(self, message: str, *, level: LogLevel = "info") -> None:
+        """Keep a line."""
+        self.notes.log(message, level=level)
 
-        Raises:
-            StepFailed: none was.
-        """
-        if self._session is None:
-            raise StepFailed(
-                "This context has no template language.",
-                next="Override the `context` fixture and pass `session=`.",
-            )
-        return self._session
+    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
+        """Keep a report of progress."""
+        self.notes.progress(done, total, unit)
 
-    def fetch(self, url: str, destination: Path) -> None:
-        """Copy a file or folder of the template into the workspace; links are refused.
+    def emit(self, type: str, body: Mapping[str, Any]) -> None:
+        """Keep a copy of an event, as it would be stored."""
+        self.notes.emit(type, body)
 
-        Raises:
-            NotFound: nothing is there.
-            Forbidden: it, or the destination, lies outside; or there is a link in it.
-        """
-        root = (self._template or self.workspace).resolve()
+    def check(self) -> None:
+        """Raise `Cancelled` once the run was cancelled or the deadline has passed."""
+        self.journal.go_on()
+        self.journal.look()
+        if time.monotonic() >= self.deadline:
+            raise Cancelled("The step's deadline has passed.")
+
+    def step(
+        self,
+        name: str,
+        work: Callable[[StepTools], Any],
+        *,
+        retry: Retry = RETRY,
+        seconds: float | None = None,
+        undo: Undo | None = None,
+        repeatable: bool = True,
+        observe: Callable[[StepTools], Observed | None] | None = None,
+    ) -> Any:
+        """Do a part once by its key; `Unavailable` is retried without waiting in between."""
+        key, journal = self._key(name), self.journal
+        journal.go_on()
+        if (before := journal.known(key)) is not None:
+            return before.result()
+        self.check()
+        step = journal.begin(key, name, undo, repeatable or observe is not None)
         try:
-            source = (root / url).resolve()
-            there = source.exists()
-        except (OSError, ValueError) as error:  # a name that is too long, a NUL character
-            raise NotFound(f"There is no {url[:100]!r} beside the template.") from error
-        target = (self.workspace / destination).resolve()
-        if not source.is_relative_to(root) or not target.is_relative_to(self.workspace.resolve()):
-            raise Forbidden(f"{url!r} or its destination lies outside of the run's folders.")
-        if not there:
-            raise NotFound(f"There is no {url!r} beside the template.")
-        if any(path.is_symlink() for path in (root / url, *source.rglob("*"))):
-            raise Forbidden(f"There is a link in {url!r}.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source, target)
+            found = self._inner(step, seconds)._perform(step, work, retry, observe)
+        except Exception as error:
+            journal.fail(step, error)
+            raise
+        except Suspended:
+            journal.suspended(step)
+            raise
+        return journal.end(step, found)
 
-    def register(self, target: str, *, optional: bool = False) -> Registration:
-        """Note a target and answer as for one entity; the same answer for the same target."""
-        if target not in self.registered:
-            self.registered.append(target)
-        number = self.registered.index(target) + 1
-        return Registration(f"location-{number}", target, (f"component:default/kit-{number}",))
+    def sleep(self, seconds: float) -> None:
+        """Wait until `pass_time`."""
+        _check_duration(seconds)
+        self._wait(TIME, TIME, "Wait", ends=True)
 
-    def entity(self, ref: str) -> Entity | None:
-        """The entity that was given under a canonical reference."""
-        return self._entities.get(ref.lower())
+    def sleep_until(self, moment: datetime) -> None:
+        """Wait until `pass_time`."""
+        if moment.tzinfo is None:
+            raise Invalid("sleep_until() takes a moment with a time zone.")
+        self._wait(TIME, TIME, "Wait", ends=True)
+
+    def wait_for(self, event: str, *, seconds: float | None = None) -> Any:
+        """Wait until `signal`, or `pass_time` where there are `seconds`."""
+        _check_duration(seconds)
+        wait = f"wait:{event}"
+        return self._wait(wait, wait, f"Wait for {event}", ends=seconds is not None)
+
+    def approval(
+        self,
+        name: str,
+        question: str,
+        *,
+        approvers: Sequence[str] = (),
+        seconds: float | None = None,
+        subject: Any = None,
+    ) -> Approval:
+        """Wait until `approve` or `reject`, or `pass_time` where there are `seconds`."""
+        _check_duration(seconds)
+        wait = f"approval:{name}"
+        shown = {"approvers": [str(ref).lower() for ref in approvers], "subject": subject}
+        found = self._wait(wait, wait, question, ends=seconds is not None, shown=shown)
+        return msgspec.convert(found, Approval)
+
+    def child(
+        self,
+        name: str,
+        kind: str,
+        input: Mapping[str, Any],
+        *,
+        secrets: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Keep that a run was started, and wait until `end_child`."""
+        key = self._key(name)
+        self.journal.go_on()
+        if (before := self.journal.known(key)) is not None:
+            return before.result()
+        self.check()
+        self.journal.add_child(key, kind, input, list(secrets or {}))
+        return self.journal.wait_for(key, f"child:{name}", name, ends=False)
+
+    def secret(self, name: str) -> Secret:
+        """A handle on one of the secrets that were given."""
+        self.asked.add(name)
+        if name not in self.secrets:
+            raise NotFound(f"The run has no secret {name!r}.", next="Pass it as `secrets=`.")
+        return Secret(name, self.secrets[name])
+
+    def undo(self, name: str, data: Mapping[str, Any]) -> None:
+        """Keep how to take back what this step did."""
+        _check_name(name)
+        self.journal.go_on()
+        self.journal.add_undo(self._part, Undo(name, data))
+
+    def _inner(self, step: RecordedStep, seconds: float | None) -> RecordingTools:
+        """The tools of a part: a key and names of its own, and the same journal."""
+        left = self.deadline - time.monotonic()
+        inner = RecordingTools(
+            seconds=left if seconds is None else min(left, seconds),
+            key=f"{self.run_id}:{step.seq}",
+            secrets=self.secrets,
+        )
+        inner.journal, inner.notes, inner.asked = self.journal, self.notes, self.asked
+        inner._part = step.key
+        return inner
+
+    def _perform(
+        self,
+        step: RecordedStep,
+        work: Callable[[StepTools], Any],
+        retry: Retry,
+        observe: Callable[[StepTools], Observed | None] | None,
+    ) -> Any:
+        if observe is not None and step.attempts > 1:
+            seen = observe(self)
+            if seen is None:
+                raise OutcomeUnknown(f"Nobody knows whether the step {step.name!r} was done.")
+            if seen.found:
+                return seen.output
+        for _ in range(1, retry.attempts):
+            try:
+                return self._call(step, work)
+            except Unavailable as error:
+                self.log(f"{error.what} Trying again.", level="warning")
+                self.check()
+                self._names.clear()
+        return self._call(step, work)
+
+    def _call(self, step: RecordedStep, work: Callable[[StepTools], Any]) -> Any:
+        with self.journal.lock:
+            self.journal.calls[step.key] += 1
+        return work(self)
+
+    def _wait(self, name: str, wait: str, title: str, *, ends: bool, shown: Any = None) -> Any:
+        key = self._key(name)
+        self.journal.go_on()
+        if (before := self.journal.known(key)) is not None:
+            return before.result()
+        self.check()
+        return self.journal.wait_for(key, wait, title, ends, shown)
+
+    def _key(self, name: str) -> str:
+        """The key of the next part of that name: `name`, then `name#2`, below this step's own."""
+        _check_name(name)
+        self._names[name] += 1
+        own = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
+        return f"{self._part}/{own}" if self._part else own
+
+
+def _check_name(name: object) -> None:
+    if not (isinstance(name, str) and 0 < len(name) <= _MAX_NAME and name.isprintable()):
+        raise Invalid(f"A name is printable text of at most {_MAX_NAME} characters.")
+
+
+def _check_duration(seconds: float | None) -> None:
+    if seconds is not None and not 0 <= seconds <= 10 * 365 * 86_400:
+        raise Invalid("A wait takes 0 seconds to ten years.")

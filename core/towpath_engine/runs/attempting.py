@@ -21,6 +21,7 @@ from towpath_engine.runs.context import Executor, RunContext, Starting
 from towpath_engine.runs.ending import hand_back
 from towpath_engine.runs.faults import describe_error
 from towpath_engine.runs.journal import CLOCK, FenceLost, load_steps
+from towpath_engine.runs.measuring import StepTimes
 from towpath_engine.runs.outcomes import OutcomeUnknown
 from towpath_engine.runs.parking import park
 from towpath_engine.runs.service import secrets_purpose
@@ -55,6 +56,7 @@ class Attempts:
         limits: Mapping[str, int] | None = None,
         retry_seconds: float = 1.0,
         max_crashes: int = MAX_CRASHES,
+        times: StepTimes | None = None,
     ) -> None:
         self._database = database
         self._sealer = sealer
@@ -63,6 +65,7 @@ class Attempts:
         self._limits = dict(limits or {})
         self._retry_seconds = retry_seconds
         self._max_crashes = max_crashes
+        self._times = times
 
     async def make(self, run_id: UUID, turn: int, stop: threading.Event) -> None:
         """Do a run as far as it goes now, if the job that was delivered is its latest.
@@ -91,6 +94,7 @@ class Attempts:
             cancelled=stop,
             retry_seconds=self._retry_seconds,
             starting=self._starting,
+            times=self._times,
         )
         try:
             async with run.flushing():

@@ -32,6 +32,7 @@ from towpath_engine.runs.journal import (
     add_undo,
     write_step,
 )
+from towpath_engine.runs.measuring import StepClock, StepTimes
 from towpath_engine.runs.outcomes import OutcomeUnknown, Wait, as_before, pause
 from towpath_engine.runs.tools import RunStepTools
 from towpath_engine.store.database import Database, DatabaseUnavailable, Transaction
@@ -85,6 +86,7 @@ class RunContext:
         cancelled: set when the run is asked to stop, or this attempt is over.
         retry_seconds: longest first wait before a step is tried again, doubled each time.
         starting: starts child runs.
+        times: how long steps took is noted there.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class RunContext:
         cancelled: threading.Event | None = None,
         retry_seconds: float = 1.0,
         starting: Starting | None = None,
+        times: StepTimes | None = None,
     ) -> None:
         self.database = database
         self.id: UUID = row["id"]
@@ -118,6 +121,7 @@ class RunContext:
         self.thread = threading.get_ident()
         self._retry = Retry(first_seconds=retry_seconds, most_seconds=8.0)
         self._steps = dict(steps)
+        self._clock = StepClock(times or StepTimes(), self.kind)
         # Events are taken and written by one at a time, or they would change places.
         self._writing = asyncio.Lock()
 
@@ -178,7 +182,7 @@ class RunContext:
             FenceLost, DatabaseUnavailable: another attempt goes on with the run.
             Suspended: the run waits for something within the step.
         """
-        step = await self.open_step(key, name, effect=effect)
+        step = await self.open_step(key, name, effect=effect, owner=owner)
         if step.state != "running":
             return as_before(step)
         try:
@@ -212,7 +216,7 @@ class RunContext:
             return before
         if self.cancelled.is_set():
             raise Cancelled("The run was asked to stop.")
-        begun = before is not None and before.state == "running"
+        begun = before is not None and before.state in ("running", "cancelled", "unknown")
         if begun and not repeatable:
             raise OutcomeUnknown.of(name)
         seq = before.seq if before else len(self._steps) + 1
@@ -220,6 +224,7 @@ class RunContext:
         again = (before.attempts if before else 0) + (before is None or before.state != "waiting")
         step = StepInfo(seq, key, name, "running", again, None, None, effect)
         await self._write(step, undo=undo, owner=owner)
+        self._clock.begin(key, owner)
         return step
 
     async def close_step(self, step: StepInfo, found: Any, commit: Commit | None = None) -> Any:
@@ -228,18 +233,23 @@ class RunContext:
         await self._write(done, commit)
         return done.output
 
-    async def fail_step(self, step: StepInfo, error: Exception) -> None:
-        """Journal that a step failed, was cancelled, or that nobody knows."""
+    async def fail_step(
+        self, step: StepInfo, error: Exception, commit: Commit | None = None
+    ) -> StepInfo:
+        """Journal that a step failed, was cancelled, or that nobody knows; gives it so."""
         state: StepState = "cancelled" if isinstance(error, Cancelled) else "failed"
         if isinstance(error, OutcomeUnknown):
             state = "unknown"
         info = describe_error(error, self.buffer.mask)
-        await self._write(msgspec.structs.replace(step, state=state, error=info))
+        failed = msgspec.structs.replace(step, state=state, error=info)
+        await self._write(failed, commit)
+        return failed
 
     async def skip(self, key: str, name: str) -> None:
         """Journal a step that is not done because its condition does not hold."""
-        if key not in self._steps:
-            seq = len(self._steps) + 1
+        before = self._steps.get(key)
+        if before is None or before.state == "waiting":
+            seq = self.next_seq(key)
             await self._write(StepInfo(seq, key, name, "skipped", 0, None, None, "pure"))
 
     async def register_undo(self, step: StepInfo, owner: str, undo: Undo) -> None:
@@ -405,3 +415,5 @@ class RunContext:
             if commit is not None:
                 await commit(transaction, step.output)
         self._steps[step.key] = step
+        if step.state != "running":
+            self._clock.end(step.key, step.state)

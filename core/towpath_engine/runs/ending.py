@@ -125,16 +125,18 @@ async def _end(
         .returning(RUNS)
     )
     row = (await transaction.execute(change)).mappings().one()
-    if state != "succeeded":
-        await _close_steps(transaction, run_id, "unknown" if state == "unknown" else "cancelled")
+    await _close_steps(transaction, run_id, state)
     await _tell_audit(transaction, row, error)
     await make_room(transaction, row, ended=True)
     await _tell_parent(transaction, row)
 
 
-async def _close_steps(transaction: Transaction, run_id: UUID, state: StepState) -> None:
+async def _close_steps(transaction: Transaction, run_id: UUID, state: RunState) -> None:
     c = STEPS.c
-    for before, after in (("running", state), ("waiting", "cancelled")):
+    open: StepState = "unknown" if state == "unknown" else "cancelled"
+    # A run that went on another way than before has not come by steps that waited for it.
+    passed: StepState = "skipped" if state == "succeeded" else "cancelled"
+    for before, after in (("running", open), ("waiting", passed)):
         change = update(STEPS).where(c.run_id == run_id, c.state == before)
         await transaction.execute(change.values(state=after, finished_at=CLOCK))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from towpath_core.errors import StepFailed
+from towpath_core.errors import StepFailed, restored
 from towpath_core.runs import Approval, Rejected, Retry, TimedOut
 from towpath_engine.runs.journal import StepInfo
 
@@ -50,9 +50,14 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 def as_before(step: StepInfo) -> Any:
-    """What a step came to that was done: its output, or the error that it failed with."""
-    if step.error is not None:
-        raise StepFailed(step.error.message, why=step.error.why, next=step.error.next)
+    """What a step came to that was done: its output, or the error that it failed with.
+
+    The error is of the class it was of, so that code which catches it goes the same way.
+    """
+    if (error := step.error) is not None:
+        raise restored(
+            error.code, error.message, why=error.why, next=error.next, problems=error.problems
+        )
     return step.output
 
 

@@ -6,9 +6,10 @@ delivered, be it late, twice, or to a worker that slept, finds its turn over and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
+from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from sqlalchemy import text
@@ -49,6 +50,12 @@ _REQUEUE = text(
     """
 )
 
+# Workers that start take those off the list that were silent; they may only have been paused.
+_BEAT = """
+    INSERT INTO procrastinate_workers (id, last_heartbeat) OVERRIDING SYSTEM VALUE
+    VALUES (%(worker_id)s, now()) ON CONFLICT (id) DO UPDATE SET last_heartbeat = now()
+    """
+
 _DROP = text(
     """
     DELETE FROM procrastinate_jobs
@@ -84,13 +91,37 @@ _ORPHANS = text(
 
 
 class OwnJobs(JobManager):
-    """The jobs of a worker; one that was taken away from it meanwhile is not missed at its end."""
+    """The jobs of a worker; one that was taken away from it meanwhile is not missed at its end.
+
+    Args:
+        connector: to the queue.
+        registered: told the number by which the queue knows the worker, each time it gets one.
+    """
+
+    def __init__(
+        self,
+        connector: BaseConnector,
+        registered: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(connector)
+        self._registered = registered
+
+    async def register_worker(self) -> int:
+        """Let the queue know the worker, and its number who wants to."""
+        worker_id = await super().register_worker()
+        if self._registered is not None:
+            await self._registered(worker_id)
+        return worker_id
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """Take a job that is over off the queue; what became of the run is in the journal."""
         await self.connector.execute_query_async(
             "DELETE FROM procrastinate_jobs WHERE id = %(id)s", id=job.id
         )
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        """Give a sign of life; a worker that slept and was taken for dead is listed again by it."""
+        await self.connector.execute_query_async(_BEAT, worker_id=worker_id)
 
 
 async def enqueue(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, text, tuple_, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from towpath_core.errors import Conflict
@@ -19,8 +16,11 @@ from towpath_core.runs import RUN_ENDED
 from towpath_engine import audit
 from towpath_engine.clock import new_id
 from towpath_engine.runs.ending import end_outside
+from towpath_engine.runs.following import Following
 from towpath_engine.runs.journal import CLOCK, Event, StepInfo, insert_events, load_steps
+from towpath_engine.runs.listing import Mark, Order, RunFilter, count_of_runs, page_of_runs, runs_of
 from towpath_engine.runs.queue import enqueue
+from towpath_engine.runs.reading import read_events, row_of, sees, waits_of
 from towpath_engine.runs.records import RunEvent, RunInfo, info_of, may_see, no_run
 from towpath_engine.runs.sweeping import CANCEL_CHANNEL
 from towpath_engine.runs.tables import EVENTS, RUNS
@@ -34,16 +34,10 @@ __all__ = ("RunEvent", "RunInfo", "RunService", "secrets_purpose")
 Stopped = Callable[[Transaction, Any], Awaitable[None]]
 """Writes what it means that a run with this input was stopped before it was begun."""
 
-_PAGE = 1000
-
 
 def secrets_purpose(run_id: UUID) -> str:
     """What a run's secrets are sealed for."""
     return f"runs.secrets:{run_id}"
-
-
-def _is_end(event: RunEvent) -> bool:
-    return event.type == "state" and event.body.get("state") in RUN_ENDED
 
 
 class RunService:
@@ -52,7 +46,7 @@ class RunService:
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
-        self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self.following = Following(database)
         self._stopped: dict[str, Stopped] = {}
 
     def when_stopped(self, kind: str, write: Stopped) -> None:
@@ -115,100 +109,106 @@ class RunService:
         return self._sealer.seal(dict(secrets), secrets_purpose(run_id)) if secrets else None
 
     async def get(self, principal: Principal, run_id: UUID) -> RunInfo:
-        """A run of the asker's own, or any for an administrator.
+        """A run of the asker's own, one that asks the asker for a yes, or any for an administrator.
 
         Raises:
             NotFound: there is none that the asker may see.
         """
         async with self._database.begin() as transaction:
-            query = select(RUNS).where(RUNS.c.id == run_id)
-            row = (await transaction.execute(query)).mappings().one_or_none()
-        if row is None or not may_see(principal, row):
-            raise no_run(run_id)
-        return info_of(row)
+            return await self._get(transaction, principal, run_id)
 
     async def steps(self, principal: Principal, run_id: UUID) -> Sequence[StepInfo]:
-        """The steps of a run that were begun, in order."""
-        await self.get(principal, run_id)
+        """The steps of a run that were begun, in order.
+
+        Raises:
+            NotFound: there is no such run that the asker may see.
+        """
         async with self._database.begin() as transaction:
+            await self._get(transaction, principal, run_id)
             return list((await load_steps(transaction, run_id)).values())
 
     async def list(
         self,
         principal: Principal,
+        wanted: RunFilter | None = None,
         *,
-        kind: str | None = None,
-        state: str | None = None,
-        created_by: str | None = None,
         limit: int = 50,
-        before: tuple[datetime, UUID] | None = None,
+        before: Mark | None = None,
     ) -> Sequence[RunInfo]:
         """Runs that the asker may see, newest first, at most `limit`, older than `before`."""
-        c = RUNS.c
-        query = select(RUNS).order_by(c.created_at.desc(), c.id.desc()).limit(limit)
-        if not principal.is_admin:
-            query = query.where(c.created_by == audit.actor_of(principal))
-        for column, value in ((c.kind, kind), (c.state, state), (c.created_by, created_by)):
-            if value is not None:
-                query = query.where(column == value)
-        if before is not None:
-            query = query.where(tuple_(c.created_at, c.id) < tuple_(*before))
+        query = runs_of(principal, wanted or RunFilter(), limit=limit, before=before)
         async with self._database.begin() as transaction:
-            return [info_of(row) for row in (await transaction.execute(query)).mappings()]
+            rows = (await transaction.execute(query)).mappings().all()
+            waiting = [row["id"] for row in rows if row["state"] == "waiting"]
+            waits = await waits_of(transaction, waiting)
+        return [info_of(row, waits.get(row["id"], ())) for row in rows]
+
+    async def page(
+        self,
+        principal: Principal,
+        wanted: RunFilter,
+        order: Sequence[Order],
+        words: Mapping[str, str],
+        *,
+        limit: int,
+        offset: int,
+        most: int,
+    ) -> tuple[Sequence[RunInfo], int]:
+        """Runs that the asker may see, in some order, and how many there are, up to `most`."""
+        chosen = page_of_runs(principal, wanted, order, words, limit=limit, offset=offset)
+        async with self._database.begin() as transaction:
+            rows = (await transaction.execute(chosen)).mappings().all()
+            count = await transaction.execute(count_of_runs(principal, wanted, most))
+            return [info_of(row) for row in rows], int(count.scalar_one())
+
+    async def last_end(self, principal: Principal, run_id: UUID) -> int:
+        """The number of the event that says how a run ended; 0 where it has not.
+
+        A run that was taken up again has ended before; that end is none any more.
+        """
+        async with self._database.begin() as transaction:
+            run = await self._get(transaction, principal, run_id)
+            if run.state not in RUN_ENDED:
+                return 0
+            c = EVENTS.c
+            states = select(c.seq).where(c.run_id == run_id, c.type == "state")
+            last = await transaction.execute(states.order_by(c.seq.desc()).limit(1))
+            return last.scalar_one_or_none() or 0
 
     async def events(
         self, principal: Principal, run_id: UUID, *, after: int = 0, limit: int = 1000
     ) -> Sequence[RunEvent]:
-        """Events of a run with a higher number than `after`, in order."""
-        await self.get(principal, run_id)
-        return await self._events(run_id, after, limit)
+        """Events of a run with a higher number than `after`, in order; fewer where they are big.
 
-    async def follow(
-        self, principal: Principal, run_id: UUID, *, after: int = 0, beat_seconds: float = 15.0
-    ) -> AsyncIterator[RunEvent | None]:
-        """Yield events as they come, and None every `beat_seconds` without one.
-
-        Ends after the event that says that the run ended, at once where that was seen before.
+        There are no more where there is none.
 
         Raises:
             NotFound: there is no such run that the asker may see.
         """
-        await self.get(principal, run_id)
-        bell = asyncio.Event()
-        self._waiting[run_id].add(bell)
-        try:
-            while True:
-                bell.clear()
-                info = await self.get(principal, run_id)
-                events = await self._events(run_id, after, _PAGE)
-                for event in events:
-                    after = event.seq
-                    yield event
-                if len(events) == _PAGE:
-                    continue
-                # The last one only: a run that was taken up again has ended before.
-                if events and _is_end(events[-1]):
-                    return
-                if info.state in RUN_ENDED:
-                    return
-                try:
-                    await asyncio.wait_for(bell.wait(), beat_seconds)
-                except TimeoutError:
-                    yield None
-        finally:
-            self._waiting[run_id].discard(bell)
-            if not self._waiting[run_id]:
-                del self._waiting[run_id]
+        async with self._database.begin() as transaction:
+            await self._get(transaction, principal, run_id)
+            return await read_events(transaction, run_id, after, limit)
+
+    def follow(
+        self, principal: Principal, run_id: UUID, *, after: int = 0, beat_seconds: float = 15.0
+    ) -> AsyncIterator[RunEvent | None]:
+        """Yield events as they come, and None every `beat_seconds` without one; see `Following`.
+
+        Raises:
+            NotFound: there is no such run that the asker may see.
+        """
+        return self.following.follow(principal, run_id, after=after, beat_seconds=beat_seconds)
 
     async def on_notify(self, payload: str) -> None:
         """Wake who follows the run named in a notification; all, when the feed was lost."""
-        bells = (
-            self._waiting.get(UUID(payload), set())
-            if payload
-            else {bell for group in self._waiting.values() for bell in group}
-        )
-        for bell in tuple(bells):
-            bell.set()
+        await self.following.on_notify(payload)
+
+    async def _get(self, transaction: Transaction, principal: Principal, run_id: UUID) -> RunInfo:
+        row = await row_of(transaction, run_id)
+        if row is None or not sees(principal, row):
+            raise no_run(run_id)
+        waits = await waits_of(transaction, [run_id] if row["state"] == "waiting" else [])
+        return info_of(row, waits.get(run_id, ()))
 
     async def cancel(self, principal: Principal, run_id: UUID) -> RunInfo:
         """Ask a run to stop; one that waits ends at once. Repeating it changes nothing.
@@ -236,15 +236,3 @@ class RunService:
             note = text("SELECT pg_notify(:c, :p)")
             await transaction.execute(note, {"c": CANCEL_CHANNEL, "p": str(run_id)})
         return await self.get(principal, run_id)
-
-    async def _events(self, run_id: UUID, after: int, limit: int) -> Sequence[RunEvent]:
-        c = EVENTS.c
-        query = (
-            select(c.seq, c.type, c.body, c.at)
-            .where(c.run_id == run_id, c.seq > after)
-            .order_by(c.seq)
-            .limit(limit)
-        )
-        async with self._database.begin() as transaction:
-            rows = (await transaction.execute(query)).all()
-        return [RunEvent(row.seq, row.type, row.body, row.at) for row in rows]

@@ -1,4 +1,8 @@
-"""Tables of the journal: run, step, event, signal and undo."""
+"""Tables of the journal: run, step, event, signal and undo.
+
+What hangs on a run has no foreign key to it: it is read through its run alone, written under the
+run's fence, and taken away in batches after the run.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -33,6 +36,7 @@ __all__ = (
 )
 
 OPEN = "state IN ('queued', 'running', 'waiting')"
+ENDED = "state IN ('succeeded', 'failed', 'cancelled')"
 
 
 class RunRow(SQLModel, table=True):
@@ -67,6 +71,9 @@ class RunRow(SQLModel, table=True):
             postgresql_where=f"concurrency_key IS NOT NULL AND {OPEN}",
         ),
         Index("runs_held", "queue", postgresql_where="held IS NOT NULL"),
+        Index("runs_finished", "finished_at", postgresql_where=ENDED),
+        Index("runs_undoes", "undoes", postgresql_where="undoes IS NOT NULL"),
+        Index("runs_schedule", "schedule_id", postgresql_where="schedule_id IS NOT NULL"),
     )
 
     id: UUID = Field(sa_column=identifier(primary=True))
@@ -112,7 +119,7 @@ class RunStepRow(SQLModel, table=True):
 
     __tablename__ = "run_steps"
 
-    run_id: UUID = Field(sa_column=identifier(primary=True, to="runs.id", cascade=True))
+    run_id: UUID = Field(sa_column=identifier(primary=True))
     seq: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     key: str = Field(sa_column=text())
     name: str = Field(sa_column=text())
@@ -131,7 +138,7 @@ class RunEventRow(SQLModel, table=True):
 
     __tablename__ = "run_events"
 
-    run_id: UUID = Field(sa_column=identifier(primary=True, to="runs.id", cascade=True))
+    run_id: UUID = Field(sa_column=identifier(primary=True))
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     type: str = Field(sa_column=text())
     body: Any = Field(sa_column=json())
@@ -145,7 +152,7 @@ class RunSignalRow(SQLModel, table=True):
     __table_args__ = (Index("run_signals_run", "run_id", "name", "id"),)
 
     id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    run_id: UUID = Field(sa_column=identifier(to="runs.id", cascade=True))
+    run_id: UUID = Field(sa_column=identifier())
     name: str = Field(sa_column=text())
     body: Any = Field(sa_column=json(null=True))
     by: str = Field(sa_column=text())
@@ -159,7 +166,6 @@ class RunUndoRow(SQLModel, table=True):
     """
 
     __tablename__ = "run_undos"
-    __table_args__ = (ForeignKeyConstraint(["run_id"], ["runs.id"], ondelete="CASCADE"),)
 
     run_id: UUID = Field(sa_column=identifier(primary=True))
     seq: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))

@@ -20,6 +20,7 @@ from towpath_core.errors import (
     LimitExceeded,
     NotFound,
     PluginError,
+    TowpathError,
     Unavailable,
 )
 from towpath_core.runs import (
@@ -146,11 +147,13 @@ class RunStepTools:
         limit = left if seconds is None else min(left, seconds)
         tools = RunStepTools(run, step, seconds=limit, owner=self._owner)
         try:
-            found = tools._perform(work, retry, observe)
+            return self._do(run.close_step(step, tools._perform(work, retry, observe)))
         except Exception as error:
-            self._do(run.fail_step(step, error))
-            raise
-        return self._do(run.close_step(step, found))
+            failed = self._do(run.fail_step(step, error))
+            if isinstance(error, TowpathError):
+                raise
+            # As a replay would raise it, or code that catches it went another way then.
+            raise as_before(failed) from error
 
     def sleep(self, seconds: float) -> None:
         """Wait so long without holding a worker."""
@@ -230,6 +233,7 @@ class RunStepTools:
         retry: Retry,
         observe: Callable[[StepTools], Observed | None] | None,
     ) -> Any:
+        self.check()
         if observe is not None and self.of.attempts > 1:
             seen = observe(self)
             if seen is None:

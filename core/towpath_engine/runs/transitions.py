@@ -9,8 +9,8 @@ from towpath_core.runs import RunState
 __all__ = ("TRANSITIONS", "may_become", "states_before")
 
 TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
-    # A worker takes it; somebody stops it first.
-    "queued": frozenset({"running", "cancelled"}),
+    # A worker takes it; somebody stops it first: then a step may be open that was handed back.
+    "queued": frozenset({"running", "cancelled", "unknown"}),
     # It goes on at another worker (`running` again), is handed back, waits, or ends.
     "running": frozenset(
         {"running", "queued", "waiting", "succeeded", "failed", "cancelled", "unknown"}

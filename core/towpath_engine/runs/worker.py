@@ -23,6 +23,7 @@ from towpath_core.errors import Unavailable
 from towpath_engine.runs.attempting import MAX_CRASHES, Attempts
 from towpath_engine.runs.context import Executor, Starting
 from towpath_engine.runs.journal import FenceLost
+from towpath_engine.runs.measuring import StepTimes, register_worker
 from towpath_engine.runs.queue import TASK, OwnJobs
 from towpath_engine.runs.sweeping import CANCEL_CHANNEL, Sweep
 from towpath_engine.runs.tables import RUNS
@@ -58,7 +59,7 @@ class WorkerTimes(msgspec.Struct, frozen=True):
     retry: float = 1.0
 
     @classmethod
-    def of_takeover(cls, seconds: float, *, grace: float = 20.0) -> WorkerTimes:
+    def of_takeover(cls, seconds: float, grace: float) -> WorkerTimes:
         """Times by which a dead worker's runs go on within so many seconds."""
         return cls(seconds / 7.5, seconds * 0.6, seconds / 5, grace=grace)
 
@@ -93,6 +94,7 @@ class RunWorker:
     ) -> None:
         self._database = database
         self._times = times or WorkerTimes()
+        self._step_times = StepTimes()
         self._attempts = Attempts(
             database,
             sealer,
@@ -101,6 +103,7 @@ class RunWorker:
             limits=limits,
             retry_seconds=self._times.retry,
             max_crashes=max_crashes,
+            times=self._step_times,
         )
         self._sweep = Sweep(database, executors, stalled_seconds=self._times.stalled, limits=limits)
         self._active: set[tuple[UUID, threading.Event]] = set()
@@ -131,6 +134,8 @@ class RunWorker:
                     await asyncio.wait_for(self._stopping.wait(), delay)
                 delay = min(delay * 2, _LONGEST_DELAY)
         finally:
+            with contextlib.suppress(Unavailable):
+                await self._step_times.write(self._database)
             await self._listener.stop()
 
     def stop(self) -> None:
@@ -143,7 +148,7 @@ class RunWorker:
         """Take jobs until asked to stop, or until the connection is lost."""
         connector = PsycopgConnector(conninfo=self._database.url, min_size=1, max_size=4)
         app = App(connector=connector)
-        app.job_manager = OwnJobs(app.connector)
+        app.job_manager = OwnJobs(app.connector, self._registered)
         app.task(name=TASK)(self._job)
         async with app.open_async():
             self._worker = worker = self._made(app)
@@ -210,10 +215,14 @@ class RunWorker:
                 with contextlib.suppress(ConnectorException):
                     await app.job_manager.update_heartbeat(worker.worker_id)
 
+    async def _registered(self, worker_id: int) -> None:
+        await register_worker(self._database, worker_id, self._queues, self._concurrency)
+
     async def _sweep_often(self) -> None:
         while True:
             try:
                 await self._sweep.tick()
+                await self._step_times.write(self._database)
             except Unavailable:
                 log.warning("worker.sweep_waits")
             except Exception:

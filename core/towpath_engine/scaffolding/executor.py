@@ -75,8 +75,7 @@ class ScaffoldExecutor:
         return output
 
     async def failed(self, transaction: Transaction, run: RunContext, error: ErrorInfo) -> None:
-        """Drop the folder: a failed run begins anew when it is asked for again."""
-        await asyncio.to_thread(self._workspace(run).remove)
+        """Nothing of ours hangs on it; the folder stays for when the run is taken up again."""
 
     def _workspace(self, run: RunContext) -> Workspace:
         return Workspace(self._workspaces, str(run.id), run.fence.attempt)
@@ -218,8 +217,14 @@ class _Path:
 
         # What was allowed when the run was asked for may not be any more.
         await self._policy.check(self._run.principal, "action:execute", step["action"])
-        effect = action.value.effect
-        return await self._run.step(key, step["name"], work, seconds=_ACTION_SECONDS, effect=effect)
+        return await self._run.step(
+            key,
+            step["name"],
+            work,
+            seconds=_ACTION_SECONDS,
+            effect=action.value.effect,
+            owner=f"action:{action.name}",
+        )
 
     async def _perform(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import select
 
 from towpath_core.errors import Invalid, NotFound, Problem
 from towpath_core.identity import Principal
@@ -20,6 +21,7 @@ from towpath_core.scaffolding import Action
 from towpath_engine import audit
 from towpath_engine.catalog.index import CatalogIndex
 from towpath_engine.catalog.judging import MANAGED_BY
+from towpath_engine.catalog.tables import ENTITIES
 from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.jsonschema import SchemaFault, check_affordable, faults
 from towpath_engine.policy import PolicyGate
@@ -27,7 +29,7 @@ from towpath_engine.runs.service import RunService
 from towpath_engine.runs.terms import Terms
 from towpath_engine.store.database import Database
 
-__all__ = ("Form", "FormPage", "ScaffoldingService", "ValuesRefused")
+__all__ = ("Form", "FormPage", "GoldenPath", "ScaffoldingService", "ValuesRefused")
 
 _PAGE_TITLE = "Please enter the following information"
 
@@ -63,6 +65,14 @@ class ValuesRefused(Invalid):
         )
         self.where = where
         self.faults = tuple(found)
+
+
+class GoldenPath(msgspec.Struct, frozen=True):
+    """A run of a template that was checked: of which one, its title, and its pinned input."""
+
+    entity_ref: str
+    title: str
+    input: dict[str, Any]
 
 
 class ScaffoldingService:
@@ -128,27 +138,70 @@ class ScaffoldingService:
             Invalid: the template names an action that no plugin offers.
             Forbidden: a policy denies it.
         """
-        template = self._template(ref)
-        spec = template["spec"]
-        steps = _numbered(spec.get("steps") or [])
-        self._check_actions(steps)
-        self._check_values(spec, values, secrets or {})
-        entity_ref = _ref_of(template)
-        await self._check_rights(principal, entity_ref, steps, values)
-        input = self._pinned(principal, template, steps, values)
-        body = {"ref": entity_ref, "values": dict(values), "secrets": sorted(secrets or {})}
+        path = await self.prepare(principal, ref, values, secrets)
+        body = {"ref": path.entity_ref, "values": dict(values), "secrets": sorted(secrets or {})}
         request = Request.of(principal, key, "scaffold", body)
         async with self._database.begin() as transaction:
             if (answer := await recall(transaction, request)) is not None:
                 return UUID(answer)
-            title = f"Create from {entity_ref}"
             terms = Terms(queue="scaffold")
             run_id = await self._runs.create(
-                transaction, principal, "scaffold", title, input, secrets=secrets, terms=terms
+                transaction,
+                principal,
+                "scaffold",
+                path.title,
+                path.input,
+                secrets=secrets,
+                terms=terms,
             )
-            await audit.record(transaction, principal, "scaffold:run", entity_ref, run_id=run_id)
+            await audit.record(
+                transaction, principal, "scaffold:run", path.entity_ref, run_id=run_id
+            )
             await remember(transaction, request, str(run_id))
         return run_id
+
+    async def prepare(
+        self,
+        principal: Principal,
+        ref: str,
+        values: Mapping[str, Any],
+        secrets: Mapping[str, str] | None = None,
+    ) -> GoldenPath:
+        """Check what `create` is asked for, and pin it; nothing is accepted yet.
+
+        Raises what `create` does.
+        """
+        template = await self._template_anywhere(ref)
+        spec = template["spec"]
+        steps = _numbered(spec.get("steps") or [])
+        self._check_actions(steps)
+        form = _checks_of(spec)
+        _check_values(form, values, secrets or {})
+        entity_ref = _ref_of(template)
+        await self._check_rights(principal, entity_ref, steps, values)
+        input = self._pinned(principal, template, steps, values) | {"form": form}
+        return GoldenPath(entity_ref, f"Create from {entity_ref}", input)
+
+    async def again(
+        self,
+        principal: Principal,
+        input: Mapping[str, Any],
+        values: Mapping[str, Any] | None,
+        secrets: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        """The input that a run goes on with, given other values and its secrets again.
+
+        Judged by the form as it was when the run was accepted.
+
+        Raises:
+            ValuesRefused: values or secrets do not fit.
+            Forbidden: a policy denies it.
+        """
+        wanted = dict(input["parameters"] if values is None else values)
+        _check_values(input.get("form") or {}, wanted, secrets or {})
+        ref = input["templateInfo"]["entityRef"]
+        await self._check_rights(principal, ref, input["steps"], wanted)
+        return {**input, "parameters": wanted}
 
     async def _check_rights(
         self,
@@ -185,9 +238,21 @@ class ScaffoldingService:
     def _template(self, ref: str) -> dict[str, Any]:
         name = str(parse_ref(ref, default_kind="template"))
         entry = self._index.by_ref(name)
-        if entry is None:
+        return self._usable(name, entry.final if entry is not None else None)
+
+    async def _template_anywhere(self, ref: str) -> dict[str, Any]:
+        """A template, also in a process that does not keep the catalog in memory."""
+        name = str(parse_ref(ref, default_kind="template"))
+        if (entry := self._index.by_ref(name)) is not None:
+            return self._usable(name, entry.final)
+        query = select(ENTITIES.c.body).where(ENTITIES.c.ref == name)
+        async with self._database.begin() as transaction:
+            return self._usable(name, (await transaction.execute(query)).scalar_one_or_none())
+
+    def _usable(self, name: str, body: bytes | str | None) -> dict[str, Any]:
+        if body is None:
             raise NotFound(f"There is no template {name}.", next="towpath get template lists all.")
-        entity: dict[str, Any] = msgspec.json.decode(entry.final)
+        entity: dict[str, Any] = msgspec.json.decode(body)
         languages = self._host.contributions.template_languages
         if entity["kind"] != "Template" or entity["apiVersion"] not in languages:
             known = ", ".join(languages) or "none"
@@ -211,28 +276,34 @@ class ScaffoldingService:
                 problems=problems,
             )
 
-    def _check_values(
-        self, spec: Mapping[str, Any], values: Mapping[str, Any], secrets: Mapping[str, str]
-    ) -> None:
-        found: list[tuple[dict[str, Any], SchemaFault]] = []
-        for page in _pages(spec):
-            check_affordable(page, values, "parameters")
-            found += [(page, fault) for fault in faults(page, values, "parameters")]
-        if found:
-            raise ValuesRefused("values", found)
-        wanted = (spec.get("secrets") or {}).get("schema")
-        if isinstance(wanted, dict):
-            check_affordable(wanted, secrets, "secrets")
-            missing = [(wanted, f) for f in faults(wanted, secrets, "secrets", secret=True)]
-            if missing:
-                raise ValuesRefused("secrets", missing)
-
     def _user(self, principal: Principal) -> dict[str, Any]:
         entry = self._index.by_ref(principal.entity_ref)
         user: dict[str, Any] = {"ref": principal.entity_ref}
         if entry is not None:
             user["entity"] = msgspec.json.decode(entry.final)
         return user
+
+
+def _checks_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What values and secrets of a template are checked against."""
+    secrets = (spec.get("secrets") or {}).get("schema")
+    return {"pages": _pages(spec), "secrets": secrets if isinstance(secrets, dict) else None}
+
+
+def _check_values(
+    form: Mapping[str, Any], values: Mapping[str, Any], secrets: Mapping[str, str]
+) -> None:
+    found: list[tuple[dict[str, Any], SchemaFault]] = []
+    for page in form.get("pages") or []:
+        check_affordable(page, values, "parameters")
+        found += [(page, fault) for fault in faults(page, values, "parameters")]
+    if found:
+        raise ValuesRefused("values", found)
+    if (wanted := form.get("secrets")) is not None:
+        check_affordable(wanted, secrets, "secrets")
+        missing = [(wanted, f) for f in faults(wanted, secrets, "secrets", secret=True)]
+        if missing:
+            raise ValuesRefused("secrets", missing)
 
 
 def _pages(spec: Mapping[str, Any]) -> list[dict[str, Any]]:

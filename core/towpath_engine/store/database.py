@@ -15,6 +15,7 @@ import msgspec
 import psycopg
 import structlog
 from psycopg import sql
+from sqlalchemy import event
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -22,7 +23,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from towpath_core.errors import Invalid, SettingsError, Unavailable
 from towpath_engine.store.direct import Direct
 
-__all__ = ("Database", "DatabaseUnavailable", "Listener", "Transaction", "driver_url")
+__all__ = (
+    "HOLD_SECONDS",
+    "Database",
+    "DatabaseUnavailable",
+    "Listener",
+    "Transaction",
+    "driver_url",
+)
 
 Transaction = AsyncConnection
 """A connection inside a transaction that commits when its `begin()` block ends."""
@@ -31,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 _BEAT_SECONDS = 15.0
 _ANSWER_SECONDS = 10.0
+HOLD_SECONDS = 60.0
+"""How long a transaction may be left alone before the server ends it."""
 _FIRST_DELAY, _LAST_DELAY = 0.1, 2.0
 
 
@@ -58,9 +68,18 @@ def _encode(value: Any) -> str:
 
 
 class Database:
-    """A pool of connections to one database."""
+    """A pool of connections to one database.
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    Args:
+        url: a libpq URL.
+        pool_size: how many connections are kept; twice as many may be open.
+        hold_seconds: a transaction in which nothing is asked for so long is ended by the server.
+            So a process that was paused or cut off keeps nothing locked for the others.
+    """
+
+    def __init__(
+        self, url: str, *, pool_size: int = 10, hold_seconds: float = HOLD_SECONDS
+    ) -> None:
         self.url = url.replace("postgresql+psycopg://", "postgresql://", 1)
         self._engine: AsyncEngine = create_async_engine(
             driver_url(url),
@@ -89,6 +108,14 @@ class Database:
             return await self._direct.one(query, values)
         except (psycopg.Error, UnicodeEncodeError) as error:
             _translate_driver(error)
+
+        @event.listens_for(self._engine.sync_engine, "connect")
+        def limit(connection: Any, record: Any) -> None:
+            cursor = connection.cursor()
+            milliseconds = round(hold_seconds * 1000)
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
+            cursor.close()
+            connection.commit()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:

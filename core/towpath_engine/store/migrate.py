@@ -13,7 +13,7 @@ from towpath_engine.store.database import driver_url
 
 __all__ = ("HEAD", "migrate")
 
-HEAD = "0004"
+HEAD = "0006"
 """The newest revision. A test holds it equal to the scripts."""
 
 _LOCK = 0x70_77_70_01

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from litestar import Controller
 from litestar.params import QueryParameter
 
-from towpath_core.errors import Invalid, NotFound
+from towpath_core.errors import NotFound
 from towpath_core.refs import EntityRef
 from towpath_engine.catalog.preconditions import entity_tag, whole_tag
 from towpath_engine.clock import now
@@ -22,8 +21,9 @@ from towpath_gateway.catalog.wire_history import PastEntitiesWire
 from towpath_gateway.catalog.wire_writes import DeclaredEntityWire, RemovedEntityWire
 from towpath_gateway.parameters import Cursor, Kind, Limit, Name, Namespace
 from towpath_gateway.routing import delete, get, put
+from towpath_gateway.wire import read_time
 
-__all__ = ("DeclaredController", "read_time")
+__all__ = ("DeclaredController",)
 
 AsOf = Annotated[
     str | None,
@@ -107,21 +107,3 @@ class DeclaredController(Controller):
         declarations = request.platform.declarations
         removed = await declarations.remove(request.principal, ref, condition_of(request))
         return reply(RemovedEntityWire.of(removed))
-
-
-def read_time(text: str) -> datetime:
-    """Read a time with its zone.
-
-    Raises:
-        Invalid: it is none.
-    """
-    try:
-        # In an address that was not encoded well, the sign of the zone is a space.
-        found = msgspec.convert(text.replace(" ", "+"), datetime)
-    except msgspec.ValidationError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise Invalid(
-            f"{text[:80]!r} is not a time.", next="Write it as 2026-11-23T09:30:00Z (RFC 3339)."
-        )
-    return found

@@ -140,7 +140,8 @@ def _operation(path: str, handler: HTTPRouteHandler, known: Mapping[Any, Any]) -
     }
     if stated.takes is not None:
         media = _media(known[stated.takes], stated.request)
-        result["requestBody"] = {"required": True, "content": {"application/json": media}}
+        content = {"application/json": media}
+        result["requestBody"] = {"required": not stated.optional, "content": content}
     errors = faults.responses(
         compatible=is_compatible(path),
         closed=closed,

@@ -66,6 +66,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         gives: its answers that are no errors of the usual form.
         takes: the type of the body.
         request: an example of a body.
+        optional: the body may be left out.
         headers: request headers that it honours.
         errors: statuses of errors beyond those that every such operation has.
     """
@@ -75,5 +76,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     gives: tuple[Given, ...]
     takes: Any = None
     request: Any = None
+    optional: bool = False
     headers: tuple[str, ...] = ()
     errors: tuple[int, ...] = ()

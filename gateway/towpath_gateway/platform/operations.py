@@ -15,6 +15,8 @@ from towpath_gateway.platform.wire import (
     ReadinessWire,
     ReadyWire,
     SeenPlugin,
+    SeenQueue,
+    SeenRuns,
     TokenBody,
     TokenWire,
 )
@@ -49,7 +51,17 @@ _TOKEN = TokenWire(
     expires_at=_END,
     last_used_at=_AT + timedelta(hours=3),
 )
-_READY = ReadyWire("ok", ReadinessWire("ok", "ok", "ok"), [SeenPlugin("postgres", "active")])
+_READY = ReadyWire(
+    "ok",
+    ReadinessWire("ok", "ok", "none takes runs from 1 of the queues that have some: they wait"),
+    [SeenPlugin("postgres", "active")],
+    SeenRuns(
+        2,
+        73.4,
+        ["gpu"],
+        [SeenQueue("gpu", 1, 0, 73.4, 0), SeenQueue("scaffold", 2, 1, 0.3, 2)],
+    ),
+)
 _NOT_READY = ReadyWire(
     "unavailable",
     ReadinessWire("connection refused", "ok", "unknown"),

@@ -27,6 +27,7 @@ from towpath_gateway.platform.wire import (
     ReadinessWire,
     ReadyWire,
     SeenPlugin,
+    SeenRuns,
     TokenBody,
     TokenWire,
 )
@@ -119,7 +120,10 @@ class HealthController(Controller):
 
     @get("/readyz", OPEN, op.IS_READY)
     async def ready(self, request: Ask) -> Answer:
-        """503 when it cannot; reasons of plugins are told to those who may see them."""
+        """503 when it cannot. Missing workers delay runs but no answers: they are told, with 200.
+
+        Reasons of plugins and the names of queues are told to those with `platform:read`.
+        """
         readiness = await request.platform.readiness()
         asker = request.user
         told = isinstance(asker, Principal) and asker.has("platform:read")
@@ -130,6 +134,7 @@ class HealthController(Controller):
                 SeenPlugin(plugin.name, plugin.state, plugin.why if told else None)
                 for plugin in request.platform.host.describe()
             ],
+            SeenRuns.of(readiness.runs, told=told),
         )
         return reply(body, 200 if readiness.ready else 503)
 

@@ -9,6 +9,7 @@ from towpath_core.identity import Principal
 from towpath_core.plugins import PluginInfo
 from towpath_core.plugins.model import PluginState
 from towpath_engine.platform import Readiness
+from towpath_engine.runs.metrics import RunsState
 from towpath_engine.tokens import DEFAULT_DAYS, TokenInfo
 from towpath_gateway.wire import StrictBody, Wire
 
@@ -20,6 +21,8 @@ __all__ = (
     "PrincipalWire",
     "ReadyWire",
     "SeenPlugin",
+    "SeenQueue",
+    "SeenRuns",
     "TokenBody",
     "TokenWire",
 )
@@ -143,9 +146,49 @@ class SeenPlugin(Wire, frozen=True):
     why: str | None = None
 
 
+class SeenQueue(Wire, frozen=True, omit_defaults=False):
+    """A queue that has runs: how many are due or held, how old the oldest is, and its workers."""
+
+    name: str
+    due: int
+    held: int
+    oldest_seconds: float
+    workers: int
+
+
+class SeenRuns(Wire, frozen=True, omit_defaults=False):
+    """How runs stand: workers that live, and how long the oldest run that is due has waited.
+
+    `deserted` are the queues that have runs which are due, and no worker; queues are told to those
+    who may see them.
+    """
+
+    workers: int
+    oldest_seconds: float
+    deserted: list[str] | None
+    queues: list[SeenQueue] | None
+
+    @classmethod
+    def of(cls, runs: RunsState | None, *, told: bool) -> SeenRuns | None:
+        """Show what waits; with its queues where they may be told."""
+        if runs is None:
+            return None
+        queues = [
+            SeenQueue(one.name, one.due, one.held, round(one.oldest_seconds, 1), one.workers)
+            for one in runs.queues
+        ]
+        return cls(
+            len(runs.workers),
+            round(runs.oldest_seconds, 1),
+            list(runs.deserted) if told else None,
+            queues if told else None,
+        )
+
+
 class ReadyWire(Wire, frozen=True):
     """Whether the platform can do its work."""
 
     status: Literal["ok", "unavailable"]
     checks: ReadinessWire
     plugins: list[SeenPlugin]
+    runs: SeenRuns | None = None

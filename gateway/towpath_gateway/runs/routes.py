@@ -1,4 +1,4 @@
-"""Routes of runs."""
+"""Routes that read one run."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import PathParameter
 
 from towpath_core.identity import Scope
 from towpath_core.runs import RUN_ENDED
 from towpath_gateway.answer import Answer, reply
 from towpath_gateway.ask import Ask
-from towpath_gateway.parameters import After, Cursor, Limit, Resume
-from towpath_gateway.routing import get, post
+from towpath_gateway.parameters import After, Limit, Resume
+from towpath_gateway.routing import get
 from towpath_gateway.runs import operations as op
 from towpath_gateway.runs.wire import EventWire, RunWire, StepWire
 from towpath_gateway.sse import KEEP_ALIVE, EventStream, closing, frame, last_event_id
-from towpath_gateway.wire import Page, page_mark, read_mark, read_uuid
+from towpath_gateway.wire import Page, read_uuid
 
 __all__ = ("RunController",)
 
@@ -28,35 +28,10 @@ RunId = Annotated[str, PathParameter(description="Id of a run.", format="uuid")]
 
 
 class RunController(Controller):
-    """Runs of the asker, or all for an administrator."""
+    """Runs of the asker and those that ask the asker, or all for an administrator."""
 
     path = "/api/v1/runs"
     tags = ("Runs",)
-
-    @get("/", READ, op.LIST_RUNS)
-    async def runs(
-        self,
-        request: Ask,
-        kind: Annotated[
-            str | None, QueryParameter(description="`scaffold`, `provision`, `bind`, ...")
-        ] = None,
-        run_state: Annotated[
-            str | None, QueryParameter(name="state", description="State of the runs.")
-        ] = None,
-        limit: Limit = 50,
-        cursor: Cursor = None,
-    ) -> Answer:
-        """One's own, or everybody's for an administrator, newest first."""
-        found = await request.platform.runs.list(
-            request.principal,
-            kind=kind,
-            state=run_state,
-            limit=limit + 1,
-            before=read_mark(cursor),
-        )
-        last = found[limit - 1] if len(found) > limit else None
-        more = page_mark(last.created_at, last.id) if last is not None else None
-        return reply(Page([RunWire.of(run) for run in found[:limit]], more))
 
     @get("/{run_id:str}", READ, op.GET_RUN)
     async def run(self, request: Ask, run_id: RunId) -> Answer:
@@ -64,17 +39,26 @@ class RunController(Controller):
         id = read_uuid(run_id, "run")
         platform, principal = request.platform, request.principal
         run = await platform.runs.get(principal, id)
-        steps = [StepWire.of(step) for step in await platform.runs.steps(principal, id)]
+        steps = await platform.runs.steps(principal, id)
         if run.state in RUN_ENDED:
             # What the run made must be readable once it is said to be done.
             await platform.feed.catch_up()
         return reply(RunWire.of(run, steps))
 
+    @get("/{run_id:str}/steps", READ, op.LIST_RUN_STEPS)
+    async def steps(self, request: Ask, run_id: RunId) -> Answer:
+        """The steps that were begun, in order."""
+        found = await request.platform.runs.steps(request.principal, read_uuid(run_id, "run"))
+        return reply(Page([StepWire.of(step) for step in found]))
+
     @get("/{run_id:str}/events", READ, op.LIST_RUN_EVENTS)
     async def events(
         self, request: Ask, run_id: RunId, after: After = 0, limit: Limit = 1000
     ) -> Answer:
-        """Events with a higher number than `after`, in order, without gaps."""
+        """Events with a higher number than `after`, in order, without gaps.
+
+        Fewer than `limit` where they are big; there are no more where there is none.
+        """
         id = read_uuid(run_id, "run")
         found = await request.platform.runs.events(request.principal, id, after=after, limit=limit)
         return reply(Page([EventWire.of(event) for event in found]))
@@ -85,12 +69,6 @@ class RunController(Controller):
         id = read_uuid(run_id, "run")
         await request.platform.runs.get(request.principal, id)
         return EventStream(_frames(request, id, last_event_id(request, after)))
-
-    @post("/{run_id:str}/cancel", READ, op.CANCEL_RUN)
-    async def cancel(self, request: Ask, run_id: RunId) -> Answer:
-        """Ask it to stop; one that waits ends at once. Repeating it changes nothing."""
-        id = read_uuid(run_id, "run")
-        return reply(RunWire.of(await request.platform.runs.cancel(request.principal, id)), 202)
 
 
 async def _frames(request: Ask, run_id: UUID, after: int) -> AsyncGenerator[bytes, None]:

@@ -33,7 +33,8 @@ async def poll(request: Ask, run_id: UUID, after: int) -> list[TaskEvent]:
             events = await runs.events(principal, run_id, after=after - 1, limit=1)
         if ended:
             await request.platform.feed.catch_up()
-        shown = [told for event in events if (told := TaskEvent.of(run, event)) is not None]
+        end = await runs.last_end(principal, run_id) if ended else 0
+        shown = [told for event in events if (told := TaskEvent.of(run, event, end)) is not None]
         if shown or ended or not await _news(request, run_id, after, deadline):
             return shown
         after = events[-1].seq if events else after
@@ -55,7 +56,7 @@ async def _news(request: Ask, run_id: UUID, after: int, deadline: float) -> bool
 async def task_frames(request: Ask, run_id: UUID, after: int) -> AsyncGenerator[bytes, None]:
     """Frames of a task's events after a number, up to its end."""
     platform, principal = request.platform, request.principal
-    run = await platform.runs.get(principal, run_id)
+    run, end = await platform.runs.get(principal, run_id), 0
     async with closing(platform.runs.follow(principal, run_id, after=after)) as events:
         async for event in events:
             if event is None:
@@ -65,5 +66,6 @@ async def task_frames(request: Ask, run_id: UUID, after: int) -> AsyncGenerator[
                 # What the run made must be readable once it is said to be done.
                 await platform.feed.catch_up()
                 run = await platform.runs.get(principal, run_id)
-            if (told := TaskEvent.of(run, event)) is not None:
+                end = await platform.runs.last_end(principal, run_id)
+            if (told := TaskEvent.of(run, event, end)) is not None:
                 yield frame(told.type, told, id=event.seq)

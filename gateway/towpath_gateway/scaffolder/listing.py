@@ -1,51 +1,65 @@
-"""The list of tasks: pages by offset over runs, which are kept in pages by time."""
+"""The list of tasks, which pages by offset and counts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
+from towpath_core.errors import Invalid
+from towpath_engine.runs.listing import Order, RunFilter
 from towpath_gateway.ask import Ask
-from towpath_gateway.scaffolder.wire import TaskList, TaskWire, state_of
+from towpath_gateway.scaffolder.wire import STATUS, TaskList, TaskWire, states_of
 
-__all__ = ("MOST_COUNTED", "listed")
+__all__ = ("MOST_COUNTED", "listed", "read_order")
 
-MOST_COUNTED = 2000
-"""How far back tasks are looked at; older ones are neither listed nor counted here."""
+MOST_COUNTED = 10_000
+"""How many tasks are counted; of more it is told that there are so many."""
 
-_PAGE = 200
+_FIELDS = {"created_at": "created_at", "status": "state", "created_by": "created_by"}
+
+
+def read_order(texts: Sequence[str]) -> list[Order]:
+    """Read what tasks are to be ordered by, such as `desc:created_at`.
+
+    Raises:
+        Invalid: it is no such text.
+    """
+    found = []
+    for text in texts:
+        direction, _, name = text.partition(":")
+        if direction not in ("asc", "desc") or name not in _FIELDS:
+            raise Invalid(
+                f"Invalid order parameter {text[:80]!r}.",
+                next="Expected asc or desc, a colon, and created_at, status or created_by.",
+            )
+        found.append(Order(cast(Any, _FIELDS[name]), direction == "desc"))
+    return found
 
 
 async def listed(
     request: Ask,
     created_by: Sequence[str],
     statuses: Sequence[str],
+    order: Sequence[Order],
     *,
     limit: int,
     offset: int,
 ) -> TaskList:
-    """Tasks of certain people in certain states, newest first, and how many there are.
+    """Tasks of certain people in certain states, and how many there are.
 
-    A status that no task ever has lets none through. Of the newest 2,000 runs at the most.
+    A status that no task ever has lets none through.
     """
-    states = {state_of(status) for status in statuses}
-    owners = {ref.lower() for ref in created_by}
-    tasks: list[TaskWire] = []
-    total = seen = 0
-    before = None
-    while seen < MOST_COUNTED:
-        page = await request.platform.runs.list(
-            request.principal, kind="scaffold", limit=_PAGE, before=before
-        )
-        for run in page:
-            if (states and run.state not in states) or (
-                owners and run.created_ref.lower() not in owners
-            ):
-                continue
-            if offset <= total < offset + limit:
-                tasks.append(TaskWire.of(run))
-            total += 1
-        seen += len(page)
-        if len(page) < _PAGE:
-            break
-        before = (page[-1].created_at, page[-1].id)
-    return TaskList(tasks, total)
+    states = tuple(state for status in statuses for state in states_of(status))
+    if statuses and not states:
+        return TaskList([], 0)
+    wanted = RunFilter(kind="scaffold", states=states, created_by=tuple(created_by))
+    runs, total = await request.platform.runs.page(
+        request.principal,
+        wanted,
+        order,
+        STATUS,
+        limit=limit,
+        offset=offset,
+        most=MOST_COUNTED,
+    )
+    return TaskList([TaskWire.of(run) for run in runs], total)

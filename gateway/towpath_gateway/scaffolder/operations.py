@@ -16,6 +16,7 @@ from towpath_gateway.scaffolder.wire import (
     FormWire,
     RefusedValue,
     RefusedValues,
+    RetryTask,
     Stopped,
     TaskCreated,
     TaskEvent,
@@ -119,7 +120,7 @@ LIST_TASKS = Operation(
         Given(
             type=TaskList,
             example=TaskList([_TASK], 1),
-            description="A page of tasks, out of the newest 2,000.",
+            description="A page of tasks, and how many there are, up to 10,000.",
         ),
     ),
 )
@@ -134,6 +135,23 @@ CANCEL_TASK = Operation(
     summary="Cancel a task",
     gives=(Given(type=Stopped, example=Stopped("cancelled"), description="It was asked to stop."),),
     errors=(404, 409),
+)
+RETRY_TASK = Operation(
+    id="retryTask",
+    summary="Take up a task again",
+    takes=RetryTask,
+    request=RetryTask({"TOKEN": "a secret"}),
+    optional=True,
+    gives=(
+        Given(
+            status=201,
+            type=TaskCreated,
+            example=TaskCreated(_TASK_ID),
+            description="It goes on; its id is the same.",
+        ),
+    ),
+    headers=(IDEMPOTENCY_KEY,),
+    errors=(404, 409, 422),
 )
 LIST_TASK_EVENTS = Operation(
     id="listTaskEvents",

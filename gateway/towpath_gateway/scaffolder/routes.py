@@ -20,12 +20,13 @@ from towpath_gateway.parameters import After, Kind, Name, Namespace, Resume
 from towpath_gateway.routing import get, post
 from towpath_gateway.scaffolder import operations as op
 from towpath_gateway.scaffolder.following import poll, task_frames
-from towpath_gateway.scaffolder.listing import listed
+from towpath_gateway.scaffolder.listing import listed, read_order
 from towpath_gateway.scaffolder.wire import (
     ActionWire,
     CreateTask,
     FormWire,
     RefusedValues,
+    RetryTask,
     Stopped,
     TaskCreated,
     TaskWire,
@@ -86,7 +87,10 @@ class ScaffolderController(Controller):
             list[str] | None, QueryParameter(description="`open`, `processing`, `completed`, ...")
         ] = None,
         order: Annotated[
-            list[str] | None, QueryParameter(description="Only `desc:created_at` is known.")
+            list[str] | None,
+            QueryParameter(
+                description="`asc:` or `desc:`, and `created_at`, `status` or `created_by`."
+            ),
         ] = None,
         limit: Annotated[
             int, QueryParameter(ge=0, le=1000, description="How many at the most.")
@@ -95,10 +99,15 @@ class ScaffolderController(Controller):
             int, QueryParameter(ge=0, le=1_000_000, description="How many to pass over.")
         ] = 0,
     ) -> Answer:
-        """One's own, or everybody's for an administrator, newest first."""
-        if any(one != "desc:created_at" for one in order or ()):
-            raise Invalid("Invalid order; tasks are ordered by desc:created_at.")
-        found = await listed(request, created_by or (), status or (), limit=limit, offset=offset)
+        """One's own, or everybody's for an administrator, newest first unless ordered."""
+        found = await listed(
+            request,
+            created_by or (),
+            status or (),
+            read_order(order or ()),
+            limit=limit,
+            offset=offset,
+        )
         return reply(found)
 
     @get("/tasks/{task_id:str}", RUN, op.GET_TASK)
@@ -110,8 +119,21 @@ class ScaffolderController(Controller):
     async def cancel(self, request: Ask, task_id: TaskId) -> Answer:
         """Ask it to stop; a running action sees it at its next check."""
         run = await _run(request, task_id)
-        await request.platform.runs.cancel(request.principal, run.id)
+        await request.platform.control.cancel(request.principal, run.id)
         return reply(Stopped("cancelled"))
+
+    @post("/tasks/{task_id:str}/retry", RUN, op.RETRY_TASK)
+    async def retry(self, request: Ask, task_id: TaskId) -> Answer:
+        """Go on with a task that failed or was cancelled, at the step it ended with.
+
+        Secrets were wiped at its end, and are given again.
+        """
+        run = await _run(request, task_id)
+        new = await request.read_if_any(RetryTask, RetryTask())
+        await request.platform.control.retry(
+            request.principal, run.id, secrets=new.secrets, key=request.key
+        )
+        return reply(TaskCreated(run.id), 201)
 
     @get("/tasks/{task_id:str}/events", RUN, op.LIST_TASK_EVENTS)
     async def events(self, request: Ask, task_id: TaskId, after: After = 0) -> Answer:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from towpath_core.runs import RUN_ENDED
 from towpath_core.scaffolding import Action
 from towpath_engine.jsonschema import SchemaFault
 from towpath_engine.runs.service import RunEvent, RunInfo
@@ -16,28 +17,33 @@ from towpath_engine.scaffolding.service import Form, FormPage, ValuesRefused
 from towpath_gateway.wire import Wire
 
 __all__ = (
+    "STATUS",
     "ActionWire",
     "CreateTask",
     "FormWire",
     "RefusedValues",
+    "RetryTask",
     "Stopped",
     "TaskCreated",
     "TaskEvent",
     "TaskList",
     "TaskWire",
-    "state_of",
+    "states_of",
     "task_status",
 )
 
 TaskStatus = Literal["open", "processing", "completed", "failed", "cancelled"]
 
-_STATUS: dict[str, TaskStatus] = {
+STATUS: Mapping[str, TaskStatus] = {
     "queued": "open",
     "running": "processing",
+    "waiting": "processing",
     "succeeded": "completed",
     "failed": "failed",
     "cancelled": "cancelled",
+    "unknown": "failed",
 }
+"""What the states of runs are called here, where there are fewer words."""
 
 
 class CreateTask(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -46,6 +52,16 @@ class CreateTask(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     template_ref: str
     values: dict[str, Any]
     secrets: dict[str, str] | None = None
+
+
+class RetryTask(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of a retry; secrets are sealed, and wiped when the run ends."""
+
+    secrets: dict[str, str] | None = None
+
+    def __repr__(self) -> str:
+        """Show nothing of the secrets."""
+        return "RetryTask()"
 
 
 class TaskCreated(Wire, frozen=True):
@@ -62,12 +78,12 @@ class Stopped(Wire, frozen=True):
 
 def task_status(state: str) -> TaskStatus:
     """A run's state in the scaffolder's words."""
-    return _STATUS[state]
+    return STATUS[state]
 
 
-def state_of(status: str) -> str | None:
-    """The run state that a scaffolder status names; None for one that no run is ever in."""
-    return next((state for state, name in _STATUS.items() if name == status), None)
+def states_of(status: str) -> list[str]:
+    """The run states that a scaffolder status names; none for one that no run is ever in."""
+    return [state for state, name in STATUS.items() if name == status]
 
 
 class TaskWire(Wire, frozen=True):
@@ -167,24 +183,41 @@ class FormWire(Wire, frozen=True):
 
 
 class TaskEvent(Wire, frozen=True, omit_defaults=False):
-    """An event of a task. A log's body has `message`, a completion's also `output` or `error`."""
+    """An event of a task. A log's body has `message`, a completion's also `output` or `error`.
+
+    `recovered`: the task was taken up again where it had ended.
+    """
 
     id: int
     task_id: UUID
     created_at: datetime
-    type: Literal["log", "completion"]
+    type: Literal["log", "recovered", "completion"]
     body: dict[str, Any]
     is_task_recoverable: bool = False
 
     @classmethod
-    def of(cls, run: RunInfo, event: RunEvent) -> TaskEvent | None:
-        """Show an event; None for one that the scaffolder has no word for."""
+    def of(cls, run: RunInfo, event: RunEvent, last_end: int) -> TaskEvent | None:
+        """Show an event; None for one that the scaffolder has no word for.
+
+        Args:
+            run: the task.
+            event: of its run.
+            last_end: the number of the event that ended it; an earlier end was taken back by a
+                retry, and a client that saw it would go away.
+        """
         if event.type == "log":
             return cls(event.seq, run.id, event.at, "log", _line(event.body))
+        if event.type == "decision" and event.body.get("decision") in _TAKEN_UP:
+            # What was done stays done: a client keeps the steps that it has seen.
+            body = {"recoverStrategy": "none"}
+            return cls(event.seq, run.id, event.at, "recovered", body)
         state = event.body.get("state") if event.type == "state" else None
-        if state not in ("succeeded", "failed", "cancelled"):
+        if state not in RUN_ENDED or event.seq != last_end:
             return None
         return cls(event.seq, run.id, event.at, "completion", _completion(run, state, event.body))
+
+
+_TAKEN_UP = ("retry", "resolve")
 
 
 def _line(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from towpath_sdk._async.offerings import AsyncOfferings, AsyncPlans
 from towpath_sdk._async.reasons import AsyncConflicts, AsyncTombstones
 from towpath_sdk._async.resources import AsyncBindings, AsyncResources
 from towpath_sdk._async.runs import AsyncRuns
+from towpath_sdk._async.schedules import AsyncSchedules
 from towpath_sdk._async.sets import AsyncSets
 from towpath_sdk._async.templates import AsyncTemplates
 from towpath_sdk._async.tokens import AsyncPlugins, AsyncTokens
@@ -34,10 +35,10 @@ class AsyncPlatform:
     """A Towpath platform. Use it in a `with` statement, or close it.
 
     Its parts are named after what they hold: `entities`, `history`, `sets`, `locations`,
-    `tombstones`, `conflicts`, `templates`, `runs`, `offerings`, `plans`, `resources`,
-    `bindings`, `plugins` and `tokens`. Calls that fail for a passing reason are tried again; those
-    that change something carry an idempotency key, the same in all attempts, or may be repeated
-    anyway, so that none has its effect twice.
+    `tombstones`, `conflicts`, `templates`, `runs`, `schedules`, `offerings`, `plans`,
+    `resources`, `bindings`, `plugins` and `tokens`. Calls that fail for a passing reason are
+    tried again; those that change something carry an idempotency key, the same in all attempts,
+    or may be repeated anyway, so that none has its effect twice.
 
     Args:
         url: the address, such as `https://towpath.example.com`.
@@ -85,6 +86,7 @@ class AsyncPlatform:
         self.conflicts = AsyncConflicts(link)
         self.templates = AsyncTemplates(link)
         self.runs = AsyncRuns(link)
+        self.schedules = AsyncSchedules(link)
         self.offerings = AsyncOfferings(link)
         self.plans = AsyncPlans(link)
         self.resources = AsyncResources(link)

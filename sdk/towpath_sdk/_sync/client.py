@@ -19,6 +19,7 @@ from towpath_sdk._sync.offerings import Offerings, Plans
 from towpath_sdk._sync.reasons import AsyncConflicts, AsyncTombstones
 from towpath_sdk._sync.resources import Bindings, Resources
 from towpath_sdk._sync.runs import Runs
+from towpath_sdk._sync.schedules import Schedules
 from towpath_sdk._sync.sets import Sets
 from towpath_sdk._sync.templates import Templates
 from towpath_sdk._sync.tokens import Plugins, Tokens
@@ -35,10 +36,10 @@ class Platform:
     """A Towpath platform. Use it in a `with` statement, or close it.
 
     Its parts are named after what they hold: `entities`, `history`, `sets`, `locations`,
-    `tombstones`, `conflicts`, `templates`, `runs`, `offerings`, `plans`, `resources`,
-    `bindings`, `plugins` and `tokens`. Calls that fail for a passing reason are tried again; those
-    that change something carry an idempotency key, the same in all attempts, or may be repeated
-    anyway, so that none has its effect twice.
+    `tombstones`, `conflicts`, `templates`, `runs`, `schedules`, `offerings`, `plans`,
+    `resources`, `bindings`, `plugins` and `tokens`. Calls that fail for a passing reason are
+    tried again; those that change something carry an idempotency key, the same in all attempts,
+    or may be repeated anyway, so that none has its effect twice.
 
     Args:
         url: the address, such as `https://towpath.example.com`.
@@ -86,6 +87,7 @@ class Platform:
         self.conflicts = AsyncConflicts(link)
         self.templates = Templates(link)
         self.runs = Runs(link)
+        self.schedules = Schedules(link)
         self.offerings = Offerings(link)
         self.plans = Plans(link)
         self.resources = Resources(link)

@@ -1,56 +1,85 @@
 # Generated from _async/runs.py by tools/unasync.py. Change that file, not this one.
-"""Runs: work that takes time, watched, awaited and stopped."""
+"""Runs: work that takes time, listed, watched and awaited."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Callable
+from collections.abc import Generator, Callable, Sequence
 from contextlib import closing
+from datetime import datetime
 from time import monotonic
 
 from time import sleep
 
-from towpath_sdk._sync.connection import Connection
+from towpath_sdk._sync.control import RunControl
 from towpath_sdk._sync.follow import follow
 from towpath_sdk._sync.pages import Pages
-from towpath_sdk._wire.calls import get, post, route
+from towpath_sdk._wire.calls import Call, get
 from towpath_sdk._wire.errors import RunFailed, WaitTimeout
 from towpath_sdk._wire.pages import Page, event_page, list_call, page_of
-from towpath_sdk._wire.runs import Event, Run
+from towpath_sdk._wire.running import RUNS, list_params, run_path
+from towpath_sdk._wire.runs import Event, Run, RunKind, Step
 
 __all__ = ("AsyncRuns",)
 
-_BASE = "/api/v1/runs"
 _SILENCE = 60.0
 _LOOK = 10.0
 _SETTLE = 0.2
 
 
-class Runs:
-    """See runs, follow them, wait for them and cancel them."""
-
-    def __init__(self, link: Connection) -> None:
-        self._link = link
+class Runs(RunControl):
+    """Start and see runs, follow them, wait for them, and tell them what to do."""
 
     def list(
         self,
         *,
         kind: str | None = None,
-        state: str | None = None,
+        state: str | Sequence[str] | None = None,
+        queue: str | None = None,
+        created_by: str | None = None,
+        parent: str | None = None,
+        schedule: str | None = None,
+        waiting_for: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        search: str | None = None,
         page_size: int = 100,
         cursor: str | None = None,
     ) -> Pages[Run]:
         """Walk the runs that the asker may see, newest first. They come without their steps.
 
         Args:
-            kind: only `scaffold`, `provision`, `delete`, `bind` or `unbind`.
-            state: only `queued`, `running`, `succeeded`, `failed` or `cancelled`.
+            kind: only `scaffold`, `provision`, `delete`, `bind`, `unbind`, `undo`, or one of
+                `kinds`.
+            state: only this state, or any of these.
+            queue: only of this queue.
+            created_by: only those that this principal asked for.
+            parent: only those that this run began.
+            schedule: only those that this schedule began.
+            waiting_for: only those that wait for this; `approval`.
+            since: only those created at this time or later; a text is RFC 3339.
+            until: only those created before this time.
+            search: only those with this text in the title.
             page_size: runs in one answer, 1 or more.
             cursor: go on from here, as a page of the same list told.
         """
-        chosen = (("kind", kind), ("state", state))
-        params = [(name, value) for name, value in chosen if value is not None]
-        call = list_call(_BASE, params, limit=page_size, cursor=cursor)
+        params = list_params(
+            state,
+            since,
+            until,
+            kind=kind,
+            queue=queue,
+            createdBy=created_by,
+            parent=parent,
+            schedule=schedule,
+            waitingFor=waiting_for,
+            q=search,
+        )
+        call = list_call(RUNS, params, limit=page_size, cursor=cursor)
         return Pages(self._link, call, page_of(Page[Run]))
+
+    def kinds(self) -> Pages[RunKind]:
+        """Walk the kinds of runs that can be started, by name."""
+        return Pages(self._link, get("/api/v1/run-kinds"), page_of(Page[RunKind]))
 
     def get(self, id: str) -> Run:
         """Read a run with its steps.
@@ -58,7 +87,32 @@ class Runs:
         Raises:
             NotFound: there is none, or the asker may not see it.
         """
-        return self._link.read(get(route(_BASE, id)), Run)
+        return self._link.read(get(run_path(id)), Run)
+
+    def steps(self, id: str) -> tuple[Step, ...]:
+        """Read the steps that a run has begun so far, in order.
+
+        Raises:
+            NotFound: there is no such run, or the asker may not see it.
+        """
+        return (self._link.read(get(run_path(id, "steps")), Page[Step])).items
+
+    def log(self, id: str, *, after: int = 0, level: str | None = None) -> str:
+        """Read what a run has said so far, as lines of text; does not wait for more.
+
+        Args:
+            id: the run.
+            after: leave out events up to this number.
+            level: leave out what is below `debug`, `info`, `warning` or `error`; `info` without.
+
+        Raises:
+            NotFound: there is no such run, or the asker may not see it.
+        """
+        chosen = (("after", str(after) if after else None), ("level", level))
+        asked = tuple((name, value) for name, value in chosen if value is not None)
+        headers = (("accept", "text/plain"),)
+        call = Call("GET", run_path(id, "log"), params=asked, headers=headers)
+        return (self._link.send(call)).decode("utf-8", "replace")
 
     def events(self, id: str, *, after: int = 0) -> Pages[Event]:
         """Walk the events that a run has had so far, oldest first; does not wait for more.
@@ -67,7 +121,7 @@ class Runs:
             id: the run.
             after: leave out events up to this number.
         """
-        call = get(f"{route(_BASE, id)}/events", [("after", str(after))])
+        call = get(run_path(id, "events"), [("after", str(after))])
         return Pages(self._link, call, event_page, cursor="after")
 
     def follow(self, id: str, *, after: int = 0) -> Generator[Event, None]:
@@ -98,7 +152,7 @@ class Runs:
         on_event: Callable[[Event], None] | None = None,
         after: int = 0,
     ) -> Run:
-        """Wait until a run has succeeded, and return it.
+        """Wait until a run has succeeded, and return it. One that waits is waited for too.
 
         Args:
             id: the run.
@@ -108,7 +162,8 @@ class Runs:
             after: leave out events up to this number.
 
         Raises:
-            RunFailed: it failed or was cancelled; carries the run.
+            RunFailed: it failed or was cancelled, or an effect of it may have happened that
+                nobody recorded; carries the run.
             WaitTimeout: the time is over and the run goes on; carries the run.
             NotFound: there is no such run, or the asker may not see it.
         """
@@ -151,13 +206,3 @@ class Runs:
                     if (self.get(id)).ended:
                         break
         return after
-
-    def cancel(self, id: str, *, idempotency_key: str | None = None) -> Run:
-        """Ask a run to stop; it does so between steps, soon. Asking again changes nothing.
-
-        Raises:
-            NotFound: there is none, or the asker may not see it.
-            Conflict: it has ended.
-        """
-        call = post(f"{route(_BASE, id)}/cancel", key=idempotency_key)
-        return self._link.read(call, Run)

@@ -15,7 +15,7 @@ Knows nothing of HTTP clients: it is given a status, headers and a body.
     │   └── Unavailable        502, 503, 504: it may work later
     ├── TransportFailed        no answer came: refused, lost, timed out
     ├── UnexpectedAnswer       something answered that is not this platform's API
-    ├── RunFailed              a run that was waited for failed or was cancelled; carries the run
+    ├── RunFailed              a run that was waited for did not succeed; carries the run
     ├── WaitTimeout            the wait is over, the run goes on; carries the run
     ├── BadArgument            an argument that cannot be sent; also a ValueError
     └── ConfigurationError     the address or the token of the platform is missing or unusable
@@ -212,18 +212,33 @@ class RunFailed(PlatformError):
     """A run that was waited for did not succeed.
 
     Attributes:
-        run: the run as it ended; `run.state` is `failed` or `cancelled`, `run.error` says why.
+        run: the run as it ended. `run.state` is `failed` or `cancelled`, and `run.error` says
+            why; or it is `unknown`: an effect may have happened and nobody recorded it.
     """
 
     def __init__(self, run: Run) -> None:
         error = run.error
         said = [error.message, error.why] if error else []
+        why = " ".join(text for text in said if text) or None
+        next_step = (error and error.next) or f"Read the log of run {run.id}."
+        if run.state == "unknown":
+            why = why or f"Nobody recorded what became of {_unrecorded(run)}."
+            next_step = f"Look whether it happened, and resolve run {run.id} with what you found."
         super().__init__(
-            f"{run.title or run.kind} {'was cancelled' if run.state == 'cancelled' else 'failed'}.",
-            why=" ".join(text for text in said if text) or None,
-            next=(error and error.next) or f"Read the log of run {run.id}.",
+            f"{run.title or run.kind} {_ENDS.get(run.state, 'failed')}.", why=why, next=next_step
         )
         self.run = run
+
+
+_ENDS = {
+    "cancelled": "was cancelled",
+    "unknown": "may have had an effect that nobody recorded",
+}
+
+
+def _unrecorded(run: Run) -> str:
+    names = [step.name or step.key for step in run.steps if step.state == "unknown"]
+    return ", ".join(names) or "a step"
 
 
 class WaitTimeout(PlatformError):

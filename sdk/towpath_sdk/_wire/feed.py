@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from towpath_sdk._wire.calls import Call, decode, get, route
-from towpath_sdk._wire.runs import Event
+from towpath_sdk._wire.runs import RUN_ENDED, Event
 from towpath_sdk._wire.sse import Frame, FrameParser
 
 __all__ = ("EventFeed",)
@@ -44,7 +44,7 @@ class EventFeed:
         events: list[Event] = []
         for frame in self._parser.feed(chunk):
             if frame.event == _END and not _is_event(frame):
-                self.done = True
+                self.done = _has_ended(frame)
                 break
             event = decode(get(self._path), frame.data.encode(), Event)
             if event.seq > self.after:
@@ -64,3 +64,16 @@ def _is_event(frame: Frame) -> bool:
     except msgspec.DecodeError:
         return False
     return True
+
+
+class _Final(msgspec.Struct):
+    state: str | None = None
+
+
+def _has_ended(frame: Frame) -> bool:
+    """Whether the last frame means the end: a run that was retried since goes on."""
+    try:
+        state = msgspec.json.decode(frame.data, type=_Final).state
+    except msgspec.DecodeError:
+        return True
+    return state is None or state in RUN_ENDED

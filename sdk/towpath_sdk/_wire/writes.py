@@ -28,6 +28,7 @@ __all__ = (
     "SetConflict",
     "TaggedEntity",
     "entity_path",
+    "matching",
     "past_params",
     "put_entity",
     "put_set",
@@ -221,18 +222,18 @@ def put_entity(entity: Entity | Mapping[str, Any], if_match: str | None, new: bo
     )
     if new and if_match is not None:
         raise BadArgument("An entity that is to be new has no state: give new or if_match.")
-    headers = [("if-none-match", "*")] if new else _matching(if_match)
+    headers = [("if-none-match", "*")] if new else matching(if_match)
     return Call("PUT", entity_path(ref), body=written(value), headers=tuple(headers))
 
 
 def remove_entity(ref: str | EntityRef, if_match: str | None) -> Call:
     """The call that removes an entity."""
-    return Call("DELETE", entity_path(ref), headers=tuple(_matching(if_match)), removes=True)
+    return Call("DELETE", entity_path(ref), headers=tuple(matching(if_match)), removes=True)
 
 
 def restore_call(path: str, key: tuple[tuple[str, str], ...], if_match: str | None) -> Call:
     """The call that restores a revision."""
-    return Call("POST", path, body=b"{}", headers=(*key, *_matching(if_match)))
+    return Call("POST", path, body=b"{}", headers=(*key, *matching(if_match)))
 
 
 def put_set(
@@ -271,7 +272,12 @@ def past_params(moment: datetime | str, kind: str | None) -> Params:
     return [*params, ("kind", kind)] if kind is not None else params
 
 
-def _matching(if_match: str | None) -> list[tuple[str, str]]:
+def matching(if_match: str | None) -> list[tuple[str, str]]:
+    """The header that demands a state.
+
+    Raises:
+        BadArgument: it is no tag.
+    """
     if if_match is None:
         return []
     if not all(" " <= mark <= "~" for mark in if_match) or not if_match:

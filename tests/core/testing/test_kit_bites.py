@@ -15,7 +15,7 @@ from towpath_core.testing.conformance import contracts
 from towpath_core.testing.rules import rules_of
 
 CASES = Path(__file__).parent / "cases"
-FILES = ("actions", "kinds", "plugins", "provisioners", "sources")
+FILES = ("actions", "kinds", "plugins", "provisioners", "run_kinds", "sources")
 BREAKS = {name: runpy.run_path(str(CASES / f"{name}.py"))["BREAKS"] for name in FILES}
 METADATA = """Metadata-Version: 2.4
 Name: towpath-{name}
@@ -79,6 +79,7 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tu
         ("kinds.py::TestBoat", "EntityKindContract"),
         ("plugins.py::Test_good", "PluginContract"),
         ("provisioners.py::TestMemory", "ProvisionerContract"),
+        ("run_kinds.py::TestMoveBoat", "RunKindContract"),
         ("sources.py::TestShelf", "CatalogSourceContract"),
     ],
 )

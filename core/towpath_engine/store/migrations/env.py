@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 
 import towpath_engine.catalog.tables
 import towpath_engine.provisioning.tables
+import towpath_engine.runs.schedule_tables
 import towpath_engine.runs.tables
 import towpath_engine.store.tables  # noqa: F401  (each module adds its tables to the metadata)
 

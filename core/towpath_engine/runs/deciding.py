@@ -1,0 +1,77 @@
+"""What people decide about runs: how it is written down, and who may decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import update
+
+from towpath_core.errors import Forbidden, Invalid
+from towpath_core.identity import Principal
+from towpath_engine.runs.journal import Event, insert_events
+from towpath_engine.runs.records import may_see, no_run
+from towpath_engine.runs.tables import RUNS
+from towpath_engine.runs.waits import lock_run
+from towpath_engine.store.database import Transaction
+
+__all__ = ("check_may_write", "check_reason", "decision", "note", "own_run")
+
+_MOST_REASON = 2000
+
+
+def decision(principal: Principal, what: str, reason: str | None, **more: Any) -> Event:
+    """The event that tells of a decision, by whom and why; what is None is left out."""
+    body = {"decision": what, "by": principal.entity_ref, "reason": reason, **more}
+    return Event("decision", {name: value for name, value in body.items() if value is not None})
+
+
+def check_reason(reason: str | None) -> None:
+    """See that a reason can be kept.
+
+    Raises:
+        Invalid: it is too long.
+    """
+    if reason is not None and len(reason) > _MOST_REASON:
+        raise Invalid(f"A reason has at most {_MOST_REASON:,} characters.")
+
+
+def check_may_write(principal: Principal) -> None:
+    """See that the credentials are good for more than looking.
+
+    Raises:
+        Forbidden: they are not.
+    """
+    if not principal.has("runs:write"):
+        raise Forbidden(
+            "This needs the scope runs:write.", next="Use a token that has it: towpath tokens."
+        )
+
+
+async def own_run(transaction: Transaction, principal: Principal, run_id: UUID) -> dict[str, Any]:
+    """The row of a run that is the asker's to decide about, locked.
+
+    Raises:
+        NotFound: there is none that is.
+    """
+    row = await lock_run(transaction, run_id)
+    if row is None or not may_see(principal, row):
+        raise no_run(run_id)
+    return dict(row)
+
+
+async def note(
+    transaction: Transaction, row: Mapping[Any, Any], events: Sequence[Event]
+) -> dict[str, Any]:
+    """Add events to a run, whatever its state, and return its row with their number.
+
+    Args:
+        transaction: holds the lock of the run's row.
+        row: the run.
+        events: in order.
+    """
+    last = row["last_event"] + len(events)
+    await transaction.execute(update(RUNS).where(RUNS.c.id == row["id"]).values(last_event=last))
+    await insert_events(transaction, row["id"], row["last_event"] + 1, events)
+    return {**row, "last_event": last}

@@ -1,0 +1,374 @@
+"""Starts runs of the kinds that can be asked for: those of plugins, and golden paths.
+
+One door for people, schedules and runs that start others. What is accepted was checked here:
+rights, policies, input and secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+from sqlalchemy import select
+
+from towpath_core.errors import Cancelled, Conflict, Forbidden, Invalid, LimitExceeded, NotFound
+from towpath_core.identity import Principal, Scope
+from towpath_core.plugins import PluginHost
+from towpath_core.runs import RUN_ENDED, RunKind
+from towpath_engine import audit
+from towpath_engine.clock import now
+from towpath_engine.idempotency import Request, recall, remember
+from towpath_engine.jsonschema import faults
+from towpath_engine.policy import PolicyGate
+from towpath_engine.runs.context import RunContext
+from towpath_engine.runs.family import depth_of, tree_of
+from towpath_engine.runs.journal import FenceLost
+from towpath_engine.runs.service import RunService
+from towpath_engine.runs.tables import RUNS
+from towpath_engine.runs.terms import USUAL, Terms
+from towpath_engine.runs.waits import lock_run
+from towpath_engine.scaffolding.service import ScaffoldingService
+from towpath_engine.store.database import Database, Transaction
+
+__all__ = ("KindInfo", "Starters")
+
+SCAFFOLD = "scaffold"
+_MOST_DEPTH = 8
+_MOST_FAMILY = 1000
+_MOST_TITLE = 300
+_MOST_SECONDS = 10 * 365 * 86_400.0
+_MOST_SECRETS = 100
+_MOST_BYTES = 256 * 1024
+_MOST_NAME = 200
+_OURS = ("resource:", "schedule:")
+"""Concurrency keys that begin so are the platform's own."""
+
+_SCAFFOLD_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["template"],
+    "properties": {
+        "template": {"type": "string", "description": "Reference of the template."},
+        "values": {"type": "object", "default": {}, "description": "What its form asks for."},
+    },
+    "additionalProperties": False,
+}
+
+
+class KindInfo(msgspec.Struct, frozen=True):
+    """A kind of run that can be asked for."""
+
+    name: str
+    title: str
+    description: str
+    queue: str
+    input_schema: dict[str, Any]
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A run that was checked and can be accepted; `action` and `subject` are for the audit."""
+
+    kind: str
+    title: str
+    input: Any
+    queue: str
+    action: str
+    subject: str
+
+
+class Starters:
+    """Starts runs."""
+
+    def __init__(
+        self,
+        database: Database,
+        host: PluginHost,
+        runs: RunService,
+        policy: PolicyGate,
+        scaffolding: ScaffoldingService,
+    ) -> None:
+        self._database = database
+        self._host = host
+        self._runs = runs
+        self._policy = policy
+        self._scaffolding = scaffolding
+
+    def kinds(self, principal: Principal) -> Sequence[KindInfo]:
+        """The kinds that somebody may ask for with these credentials, ordered by name."""
+        found = [_info(kind.value) for kind in self._host.contributions.run_kinds.values()]
+        if not principal.has("runs:write"):
+            found = []
+        if principal.has("scaffold:run"):
+            found.append(_SCAFFOLD)
+        return sorted(found, key=lambda kind: kind.name)
+
+    async def start(
+        self,
+        principal: Principal,
+        kind: str,
+        input: Mapping[str, Any],
+        *,
+        title: str | None = None,
+        secrets: Mapping[str, str] | None = None,
+        terms: Terms = USUAL,
+        seconds: float | None = None,
+        key: str | None = None,
+    ) -> UUID:
+        """Accept a run; its id comes back at once.
+
+        Args:
+            principal: who asks; the run acts with these rights.
+            kind: one that a plugin offers, or `scaffold` with a template and its values.
+            input: checked against the kind's schema, its defaults filled in. No secret in it.
+            title: for people, instead of the kind's own.
+            secrets: sealed, and wiped when the run ends.
+            terms: its queue, priority, concurrency key and deadline.
+            seconds: a deadline in so many from now; the same in a request that is sent again.
+            key: idempotency key; the same request with it gives the same run.
+
+        Raises:
+            NotFound: there is no such kind, or no such template.
+            Invalid: input, secrets or terms do not fit; each problem has its place.
+            Forbidden: a policy denies it, or the credentials lack the scope.
+        """
+        if terms.key is not None and terms.key.startswith(_OURS):
+            raise Invalid(f"A concurrency key does not begin with {' or '.join(_OURS)}.")
+        prepared = await self._prepare(principal, kind, input, title, secrets)
+        body = [kind, dict(input), title, sorted(secrets or {}), terms, seconds]
+        request = Request.of(principal, key, "start", body)
+        async with self._database.begin() as transaction:
+            if (answer := await recall(transaction, request)) is not None:
+                return UUID(answer)
+            due = _within(seconds, terms)
+            run_id = await self._accept(transaction, principal, prepared, secrets, due)
+            await remember(transaction, request, str(run_id))
+        return run_id
+
+    async def accept(
+        self,
+        transaction: Transaction,
+        principal: Principal,
+        kind: str,
+        input: Mapping[str, Any],
+        *,
+        title: str | None = None,
+        secrets: Mapping[str, str] | None = None,
+        terms: Terms = USUAL,
+    ) -> UUID:
+        """Do what `start` does in the caller's transaction; with an id that is known, nothing."""
+        prepared = await self._prepare(principal, kind, input, title, secrets)
+        return await self._accept(transaction, principal, prepared, secrets, terms)
+
+    async def start_child(
+        self,
+        parent: RunContext,
+        step: str,
+        kind: str,
+        input: Mapping[str, Any],
+        secrets: Mapping[str, str] | None,
+    ) -> UUID:
+        """Accept a run with the parent's rights; the same one when asked again for one step.
+
+        Raises:
+            FenceLost: another attempt goes on with the parent.
+            Cancelled: the parent was asked to stop.
+            LimitExceeded: too deep below the first run, or that has started too many.
+            NotFound, Invalid, Forbidden: it cannot be started.
+        """
+        run_id = uuid5(parent.id, step)
+        query = select(RUNS.c.id).where(RUNS.c.id == run_id)
+        async with self._database.begin() as transaction:
+            if (await transaction.execute(query)).first() is not None:
+                return run_id
+        plain = parent.buffer.plain(dict(input))
+        prepared = await self._prepare(parent.principal, kind, plain, None, secrets)
+        async with parent.writing() as transaction:
+            row = await lock_run(transaction, parent.id)
+            if row is None or row["attempt"] != parent.fence.attempt or row["state"] in RUN_ENDED:
+                raise FenceLost(f"Run {parent.id} is no longer at attempt {parent.fence.attempt}.")
+            if row["cancel_requested"]:
+                raise Cancelled("The run was asked to stop.")
+            await _check_room(transaction, parent.id)
+            terms = Terms(
+                id=run_id,
+                priority=row["priority"],
+                deadline=row["deadline"],
+                parent=(parent.id, step),
+            )
+            return await self._accept(transaction, parent.principal, prepared, secrets, terms)
+
+    async def again(
+        self,
+        principal: Principal,
+        row: Mapping[Any, Any],
+        input: Mapping[str, Any] | None,
+        secrets: Mapping[str, str] | None,
+    ) -> Any:
+        """Judge what a run is taken up again with; see `towpath_engine.runs.control.Door`."""
+        _check_secrets(secrets)
+        missing = [name for name in row["secret_names"] if name not in (secrets or {})]
+        if missing:
+            raise Invalid(
+                f"The run needs its secrets again: {', '.join(missing)}.",
+                why="They were wiped when it ended.",
+                next="Give all of them.",
+            )
+        kind = row["kind"]
+        await self._policy.check(principal, "run:retry", kind, {"input": dict(input or {})})
+        if kind == SCAFFOLD:
+            values = input.get("values") if input is not None else None
+            return await self._scaffolding.again(principal, row["input"], values, secrets)
+        if input is None:
+            return row["input"]
+        offered = self._host.contributions.run_kinds.get(kind)
+        if offered is None:
+            raise Conflict(f"The input of a run of kind {kind!r} cannot be changed.")
+        return _fitting(offered.value, input)
+
+    async def _prepare(
+        self,
+        principal: Principal,
+        kind: str,
+        input: Mapping[str, Any],
+        title: str | None,
+        secrets: Mapping[str, str] | None,
+    ) -> Prepared:
+        if title is not None and not (0 < len(title) <= _MOST_TITLE and title.isprintable()):
+            raise Invalid(f"A title is printable text of at most {_MOST_TITLE} characters.")
+        _check_secrets(secrets)
+        if kind == SCAFFOLD:
+            return await self._golden_path(principal, input, title, secrets)
+        _check_scope(principal, "runs:write")
+        offered = self._host.contributions.run_kinds.get(kind)
+        if offered is None:
+            known = ", ".join((*self._host.contributions.run_kinds, SCAFFOLD))
+            raise NotFound(f"There are no runs of kind {kind!r}.", next=f"Kinds: {known}.")
+        full = _fitting(offered.value, input)
+        await self._policy.check(principal, "run:start", kind, {"input": full})
+        return Prepared(
+            kind, title or offered.value.title, full, offered.value.queue, "run:start", kind
+        )
+
+    async def _golden_path(
+        self,
+        principal: Principal,
+        input: Mapping[str, Any],
+        title: str | None,
+        secrets: Mapping[str, str] | None,
+    ) -> Prepared:
+        _check_scope(principal, "scaffold:run")
+        full = _checked(SCAFFOLD, _SCAFFOLD_SCHEMA, input)
+        path = await self._scaffolding.prepare(principal, full["template"], full["values"], secrets)
+        return Prepared(
+            SCAFFOLD, title or path.title, path.input, SCAFFOLD, "scaffold:run", path.entity_ref
+        )
+
+    async def _accept(
+        self,
+        transaction: Transaction,
+        principal: Principal,
+        prepared: Prepared,
+        secrets: Mapping[str, str] | None,
+        terms: Terms,
+    ) -> UUID:
+        if terms.queue == USUAL.queue:
+            terms = msgspec.structs.replace(terms, queue=prepared.queue)
+        query = select(RUNS.c.id).where(RUNS.c.id == terms.id)
+        if terms.id is not None and (await transaction.execute(query)).first() is not None:
+            return terms.id
+        run_id = await self._runs.create(
+            transaction,
+            principal,
+            prepared.kind,
+            prepared.title,
+            prepared.input,
+            secrets=secrets,
+            terms=terms,
+        )
+        await audit.record(transaction, principal, prepared.action, prepared.subject, run_id=run_id)
+        return run_id
+
+
+def _within(seconds: float | None, terms: Terms) -> Terms:
+    """The terms with a deadline in so many seconds; as they are without any.
+
+    Raises:
+        Invalid: that is no time to do something in.
+    """
+    if seconds is None:
+        return terms
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise Invalid(f"A deadline is more than 0 and at most {_MOST_SECONDS:,.0f} seconds away.")
+    return msgspec.structs.replace(terms, deadline=now() + timedelta(seconds=seconds))
+
+
+def _info(kind: RunKind) -> KindInfo:
+    return KindInfo(kind.name, kind.title, kind.description, kind.queue, kind.input_schema)
+
+
+_SCAFFOLD = KindInfo(
+    SCAFFOLD,
+    "Golden path",
+    "Does the steps of a template with the values that its form asks for.",
+    SCAFFOLD,
+    _SCAFFOLD_SCHEMA,
+)
+
+
+def _fitting(kind: RunKind, input: Mapping[str, Any]) -> dict[str, Any]:
+    return _checked(kind.name, kind.input_schema, input)
+
+
+def _checked(name: str, schema: Mapping[str, Any], input: Mapping[str, Any]) -> dict[str, Any]:
+    """The input with the schema's defaults for what is left out at its top.
+
+    Raises:
+        Invalid: it does not fit the schema.
+    """
+    properties = schema.get("properties") or {}
+    defaults = {
+        key: part["default"]
+        for key, part in properties.items()
+        if isinstance(part, dict) and "default" in part
+    }
+    full = {**defaults, **input}
+    if found := faults(schema, full, f"runs of kind {name}"):
+        problems = [fault.problem("/input") for fault in found]
+        raise Invalid(
+            f"The input does not fit runs of kind {name}.",
+            why="; ".join(str(problem) for problem in problems),
+            problems=problems,
+        )
+    return full
+
+
+def _check_scope(principal: Principal, scope: Scope) -> None:
+    if not principal.has(scope):
+        raise Forbidden(f"This needs the scope {scope}.", next="Use a token that has it.")
+
+
+def _check_secrets(secrets: Mapping[str, str] | None) -> None:
+    if not secrets:
+        return
+    named = all(0 < len(name) <= _MOST_NAME and name.isprintable() for name in secrets)
+    size = sum(len(value.encode("utf-8", "surrogatepass")) for value in secrets.values())
+    if not named or len(secrets) > _MOST_SECRETS or size > _MOST_BYTES:
+        raise Invalid(
+            f"A run takes {_MOST_SECRETS} secrets at most, of {_MOST_BYTES:,} bytes in all, each "
+            f"with a printable name of {_MOST_NAME} characters at most."
+        )
+
+
+async def _check_room(transaction: Transaction, parent_id: UUID) -> None:
+    """See that a run may start another: a run that starts its like must come to an end.
+
+    Raises:
+        LimitExceeded: it may not.
+    """
+    root, depth = await depth_of(transaction, parent_id, _MOST_DEPTH)
+    if depth >= _MOST_DEPTH:
+        raise LimitExceeded(f"Runs start runs to a depth of {_MOST_DEPTH}.")
+    if len(await tree_of(transaction, root)) > _MOST_FAMILY:
+        raise LimitExceeded(f"Run {root} and those below it have started {_MOST_FAMILY} runs.")

@@ -1,0 +1,1 @@
+"""`/metrics`: how the platform's runs stand, for Prometheus."""
