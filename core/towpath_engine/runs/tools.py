@@ -147,7 +147,11 @@ class RunStepTools:
         limit = left if seconds is None else min(left, seconds)
         tools = RunStepTools(run, step, seconds=limit, owner=self._owner)
         try:
-            return self._do(run.close_step(step, tools._perform(work, retry, observe)))
+            found = tools._perform(work, retry, observe)
+            if not repeatable:
+                return self._do(run.close_step(step, found))
+            self._see_that_it_goes()
+            return run.close_step_soon(step, found)
         except Exception as error:
             failed = self._do(run.fail_step(step, error))
             if isinstance(error, TowpathError):

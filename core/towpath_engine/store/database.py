@@ -91,6 +91,14 @@ class Database:
         )
         self._direct = Direct(self.url, size=pool_size)
 
+        @event.listens_for(self._engine.sync_engine, "connect")
+        def limit(connection: Any, record: Any) -> None:
+            cursor = connection.cursor()
+            milliseconds = round(hold_seconds * 1000)
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
+            cursor.close()
+            connection.commit()
+
     async def one(self, query: LiteralString, values: Mapping[str, Any]) -> Sequence[Any] | None:
         """Do one statement in a transaction of its own and return its first row, if it has any.
 
@@ -108,14 +116,6 @@ class Database:
             return await self._direct.one(query, values)
         except (psycopg.Error, UnicodeEncodeError) as error:
             _translate_driver(error)
-
-        @event.listens_for(self._engine.sync_engine, "connect")
-        def limit(connection: Any, record: Any) -> None:
-            cursor = connection.cursor()
-            milliseconds = round(hold_seconds * 1000)
-            cursor.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
-            cursor.close()
-            connection.commit()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
