@@ -43,6 +43,7 @@ from towpath_engine.provisioning.marks import WHEN_STOPPED
 from towpath_engine.provisioning.reopening import WHEN_RETRIED
 from towpath_engine.provisioning.service import ProvisioningService
 from towpath_engine.runs.approvals import Approvals
+from towpath_engine.runs.children import Children
 from towpath_engine.runs.context import Executor
 from towpath_engine.runs.control import RunControl
 from towpath_engine.runs.firing import Schedules
@@ -69,9 +70,6 @@ from towpath_engine.tokens import TokenService
 __all__ = ("Platform", "Readiness", "assemble", "open_platform")
 
 log = structlog.get_logger(__name__)
-
-WORKER_HOLD_SECONDS = 8.0
-"""A worker that sleeps in a transaction must not keep its runs from who takes them over."""
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -135,7 +133,7 @@ class Platform:
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
         self.starters = Starters(database, host, self.runs, self.policy, self.scaffolding)
         self.schedules = ScheduleService(database, self.starters)
-        self.approvals = Approvals(database, self.policy)
+        self.approvals = Approvals(database, self.policy, self_approval=settings.runs.self_approval)
         self.undoing = Undoing(database, self.runs, self.policy)
         self.control = RunControl(
             database,
@@ -163,8 +161,9 @@ class Platform:
             queues=queues,
             limits=runs.queue_limits,
             times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
-            starting=self.starters,
+            starting=Children(self.database, self.starters, self.control),
             max_crashes=runs.max_crashes,
+            chores=(self.control.heal,),
         )
 
     def _executors(self) -> dict[str, Executor]:
@@ -244,7 +243,8 @@ async def open_platform(settings: EngineSettings, *, index: bool = True) -> Asyn
         for plugin in host.describe():
             if plugin.state not in ("active", "disabled"):
                 log.warning("plugin.not_active", plugin=plugin.name, why=plugin.why)
-        hold = HOLD_SECONDS if index else WORKER_HOLD_SECONDS
+        # A worker that sleeps in a transaction must not keep its runs from who takes them over.
+        hold = HOLD_SECONDS if index else settings.runs.takeover_seconds / 2
         database = await stack.enter_async_context(Database(url, hold_seconds=hold))
         making = assemble(settings, database, host, sealer, index=index)
         yield await stack.enter_async_context(making)

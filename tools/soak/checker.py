@@ -174,6 +174,8 @@ def _after_the_end(facts: Facts) -> Iterator[str]:
         over = False
         for event in events:
             state = event.body.get("state") if event.type == "state" else None
+            if event.type == "decision":
+                over = False  # somebody took it up again
             if over and state != "queued" and event.type in ("state", "step", ATTEMPT, WORK):
                 yield f"run {run}, event {event.seq}: {event.type} after the end"
             over = state in ENDED if state else over

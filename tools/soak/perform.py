@@ -161,6 +161,7 @@ async def _staged(phase: Phase, folder: Path, network: Network) -> AsyncIterator
         network,
         gateways=GATEWAYS,
         workers=phase.workers,
+        takeover=phase.takeover,
         proxied=phase.proxied,
         clocks=clocks,
     )

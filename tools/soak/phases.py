@@ -22,9 +22,7 @@ from workload import BLIND, MIX, Workload
 
 __all__ = ("PHASES", "USUAL", "Phase", "Scene", "Size")
 
-TAKEOVER_SECONDS = 15.0
-"""What is promised: so long after its worker is gone, a run is under way again."""
-PAUSE_MOST = 40.0
+_STILL_SECONDS = 25.0
 _TRIES = 100
 _STANDING = (
     "SELECT (pid, xact_start)::text FROM pg_stat_activity"
@@ -94,6 +92,7 @@ class Phase(NamedTuple):
         strike: breaks things; returns when it has done so often enough and all is whole again.
         full, quick: how much of it.
         workers: how many there are.
+        takeover: seconds within which a dead worker's runs must go on.
         mix: kinds of run.
         proxied: whether proxies stand before the database.
         cables: whether it needs a network whose cables can be pulled.
@@ -107,6 +106,7 @@ class Phase(NamedTuple):
     full: Size
     quick: Size
     workers: int = 3
+    takeover: float = 8.0
     mix: Sequence[str] = MIX
     proxied: bool = False
     cables: bool = False
@@ -118,7 +118,7 @@ class Phase(NamedTuple):
 async def kill(scene: Scene, faults: int) -> None:
     """kill -9 of workers at random moments."""
     for _ in range(faults):
-        await scene.pause(0.5, 2.5)
+        await scene.pause(0.4, 1.8)
         scene.strike((await scene.some_worker(busy=True)).kill())
 
 
@@ -174,13 +174,13 @@ async def _taken_over(scene: Scene, worker: str) -> None:
     began, standing = time.monotonic(), await asyncio.to_thread(_open_runs, scene.stage.postgres)
     while standing:
         waited = time.monotonic() - began
-        if waited > PAUSE_MOST:
+        if waited > scene.stage.takeover + _STILL_SECONDS:
             scene.found.append(f"without {worker}, runs stand still: {sorted(standing)[:3]}")
             return
         await asyncio.sleep(0.2)
         now = await asyncio.to_thread(_open_runs, scene.stage.postgres)
         standing = {run: last for run, last in standing.items() if now.get(run) == last}
-        if not standing and waited > TAKEOVER_SECONDS:
+        if not standing and waited > scene.stage.takeover:
             scene.found.append(f"without {worker}, runs went on after {waited:.1f} s only")
 
 
@@ -340,10 +340,11 @@ PHASES: Mapping[str, Phase] = {
         Size(200, 600, 24),
         Size(8, 40),
         workers=4,
+        takeover=15.0,
         mix=(*MIX, BLIND, BLIND),
     ),
     "stop": Phase("SIGTERM of workers", stop_gently, Size(15, 100), Size(3, 20), dies=False),
-    "zombies": Phase("workers paused and woken", zombies, Size(5, 200), Size(1, 20)),
+    "zombies": Phase("workers paused and woken", zombies, Size(5, 200), Size(1, 20), takeover=15.0),
     "database": Phase("PostgreSQL restarted", database, Size(12, 200), Size(2, 20)),
     "proxies": Phase("connections cut", proxies, Size(8, 200), Size(4, 20), proxied=True),
     "clocks": Phase("clocks moved", clocks, Size(8, 80), Size(2, 20), clocks=True),

@@ -72,7 +72,8 @@ class Program:
         )
         waiting.cancel()
         if waiting not in done:
-            raise TimeoutError(f"{self.name} did not get ready; its log is {self.log}")
+            tail = self.log.read_text("utf-8", "replace")[-2000:]
+            raise TimeoutError(f"{self.name} did not get ready: {tail}")
 
     def kill(self) -> str:
         """SIGKILL; returns which process that was."""

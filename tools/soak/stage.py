@@ -38,6 +38,7 @@ class Stage:
         network: where processes run.
         gateways, workers: how many.
         concurrency: runs that one worker does at a time.
+        takeover: seconds within which a dead worker's runs go on.
         proxied: put a proxy between each process and the database.
         clocks: environment that moves the clock of some workers, by their number.
     """
@@ -50,6 +51,7 @@ class Stage:
         gateways: int,
         workers: int,
         concurrency: int = 4,
+        takeover: float = 15.0,
         proxied: bool = False,
         clocks: Sequence[dict[str, str]] = (),
     ) -> None:
@@ -65,6 +67,7 @@ class Stage:
         self.approvers: list[httpx.AsyncClient] = []
         self._names = [f"gateway-{n}" for n in range(gateways)]
         self._names += [f"worker-{n}" for n in range(workers)]
+        self.takeover = takeover
         self._concurrency = concurrency
         self._proxied = proxied
         self._clocks = clocks
@@ -162,6 +165,7 @@ class Stage:
         """The configuration, and the plugin's metadata as an installer writes it."""
         self._addresses: list[str] = []
         (self.folder / "towpath.toml").write_text(
+            f"[runs]\ntakeover_seconds = {self.takeover}\n"
             f'[plugins.soak]\nfolder = "{self.provider.folder}"\n'
         )
         info = self.folder / "site" / DISTRIBUTION

@@ -16,7 +16,7 @@ from towpath_engine.provisioning.marks import (
     resource_in,
 )
 from towpath_engine.provisioning.tables import BINDINGS, RESOURCES
-from towpath_engine.runs.control import Reopen
+from towpath_engine.runs.resuming import Reopen
 from towpath_engine.store.database import Transaction
 
 __all__ = ("WHEN_RETRIED",)

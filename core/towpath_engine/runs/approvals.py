@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -19,7 +18,13 @@ from towpath_core.errors import Conflict, Forbidden, Invalid
 from towpath_core.identity import Principal
 from towpath_engine import audit
 from towpath_engine.policy import PolicyGate
-from towpath_engine.runs.deciding import check_may_write, check_reason, decision, note
+from towpath_engine.runs.deciding import (
+    check_may_write,
+    check_reason,
+    decision,
+    is_over,
+    note,
+)
 from towpath_engine.runs.journal import CLOCK
 from towpath_engine.runs.records import RunInfo, info_of, may_see, no_run
 from towpath_engine.runs.tables import EVENTS, RUNS, STEPS
@@ -135,7 +140,7 @@ class Approvals:
         verdict: Verdict,
         reason: str | None,
     ) -> None:
-        if await _is_over(transaction, step["wait"]):
+        if await is_over(transaction, step["wait"]):
             raise _too_late(step)
         run_id, key = row["id"], step["key"]
         moment = (await transaction.execute(select(CLOCK))).scalar_one()
@@ -214,13 +219,6 @@ async def _is_own(transaction: Transaction, principal: Principal, row: Mapping[A
     what = c.body.op("->>")("decision").in_(("retry", "resolve"))
     query = select(c.seq).where(c.run_id == row["id"], c.type == "decision", what, by == ref)
     return (await transaction.execute(query.limit(1))).first() is not None
-
-
-async def _is_over(transaction: Transaction, wait: Mapping[str, Any]) -> bool:
-    if (until := wait.get("until")) is None:
-        return False
-    moment = (await transaction.execute(select(CLOCK))).scalar_one()
-    return bool(msgspec.convert(until, datetime) <= moment)
 
 
 def _too_late(step: Mapping[Any, Any]) -> Conflict:

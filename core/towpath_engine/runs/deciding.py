@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
+import msgspec
+from sqlalchemy import select, update
 
 from towpath_core.errors import Forbidden, Invalid
 from towpath_core.identity import Principal
-from towpath_engine.runs.journal import Event, insert_events
+from towpath_engine.runs.journal import CLOCK, Event, insert_events
 from towpath_engine.runs.records import may_see, no_run
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.waits import lock_run
 from towpath_engine.store.database import Transaction
 
-__all__ = ("check_may_write", "check_reason", "decision", "note", "own_run")
+__all__ = ("check_may_write", "check_reason", "decision", "is_over", "note", "own_run")
 
 _MOST_REASON = 2000
 
@@ -75,3 +77,11 @@ async def note(
     await transaction.execute(update(RUNS).where(RUNS.c.id == row["id"]).values(last_event=last))
     await insert_events(transaction, row["id"], row["last_event"] + 1, events)
     return {**row, "last_event": last}
+
+
+async def is_over(transaction: Transaction, wait: Mapping[str, Any]) -> bool:
+    """Whether the time of a wait is over by the database's clock, be it woken already or not."""
+    if (until := wait.get("until")) is None:
+        return False
+    moment = (await transaction.execute(select(CLOCK))).scalar_one()
+    return bool(msgspec.convert(until, datetime) <= moment)

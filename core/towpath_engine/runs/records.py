@@ -28,6 +28,8 @@ class RunWait(msgspec.Struct, frozen=True):
         approvers: who may answer, as entity references.
         subject: what the question is about, JSON.
         until: when it is over, or given up.
+        event: the name of the signal.
+        run: the child run's id.
     """
 
     step: str
@@ -37,6 +39,8 @@ class RunWait(msgspec.Struct, frozen=True):
     approvers: tuple[str, ...] = ()
     subject: Any = None
     until: datetime | None = None
+    event: str | None = None
+    run: str | None = None
 
     @classmethod
     def of(cls, key: str, name: str, wait: Mapping[str, Any]) -> RunWait:

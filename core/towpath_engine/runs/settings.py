@@ -6,6 +6,7 @@ takeover_seconds = 15
 grace_seconds = 20
 max_crashes = 5
 queue_limits = { provision = 4 }
+self_approval = false
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
         grace_seconds: what runs get to end when their worker is stopped.
         max_crashes: a run is parked when so many workers died on it without getting a step on.
         queue_limits: by queue, how many of its runs may be under way in all workers together.
+        self_approval: whether those who started a run may answer its questions, where they are
+            among the approvers.
     """
 
     keep_days: int = 90
@@ -43,6 +46,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: float = 20.0
     max_crashes: int = 5
     queue_limits: Mapping[str, int] = {}
+    self_approval: bool = False
 
 
 RUN_NAMES = RunSettings.__struct_fields__

@@ -9,35 +9,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
 
-from towpath_core.errors import Cancelled, Conflict, Forbidden, Invalid, LimitExceeded, NotFound
+from towpath_core.errors import Conflict, Forbidden, Invalid, NotFound
 from towpath_core.identity import Principal, Scope
 from towpath_core.plugins import PluginHost
-from towpath_core.runs import RUN_ENDED, RunKind
+from towpath_core.refs import parse_ref
+from towpath_core.runs import RunKind
 from towpath_engine import audit
 from towpath_engine.clock import now
 from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.jsonschema import faults
 from towpath_engine.policy import PolicyGate
-from towpath_engine.runs.context import RunContext
-from towpath_engine.runs.family import depth_of, tree_of
-from towpath_engine.runs.journal import FenceLost
 from towpath_engine.runs.service import RunService
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.terms import USUAL, Terms
-from towpath_engine.runs.waits import lock_run
 from towpath_engine.scaffolding.service import ScaffoldingService
 from towpath_engine.store.database import Database, Transaction
 
-__all__ = ("KindInfo", "Starters")
+__all__ = ("KindInfo", "Prepared", "Starters")
 
 SCAFFOLD = "scaffold"
-_MOST_DEPTH = 8
-_MOST_FAMILY = 1000
 _MOST_TITLE = 300
 _MOST_SECONDS = 10 * 365 * 86_400.0
 _MOST_SECRETS = 100
@@ -73,6 +68,7 @@ class Prepared(msgspec.Struct, frozen=True):
     kind: str
     title: str
     input: Any
+    secrets: Mapping[str, str] | None
     queue: str
     action: str
     subject: str
@@ -135,15 +131,74 @@ class Starters:
         """
         if terms.key is not None and terms.key.startswith(_OURS):
             raise Invalid(f"A concurrency key does not begin with {' or '.join(_OURS)}.")
-        prepared = await self._prepare(principal, kind, input, title, secrets)
+        prepared = await self.prepare(principal, kind, input, title=title, secrets=secrets)
         body = [kind, dict(input), title, sorted(secrets or {}), terms, seconds]
         request = Request.of(principal, key, "start", body)
         async with self._database.begin() as transaction:
             if (answer := await recall(transaction, request)) is not None:
                 return UUID(answer)
             due = _within(seconds, terms)
-            run_id = await self._accept(transaction, principal, prepared, secrets, due)
+            run_id = await self.accept_prepared(transaction, principal, prepared, terms=due)
             await remember(transaction, request, str(run_id))
+        return run_id
+
+    async def prepare(
+        self,
+        principal: Principal,
+        kind: str,
+        input: Mapping[str, Any],
+        *,
+        title: str | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> Prepared:
+        """Check what `start` is asked for; nothing is accepted yet. Raises what `start` does."""
+        if title is not None and not (0 < len(title) <= _MOST_TITLE and title.isprintable()):
+            raise Invalid(f"A title is printable text of at most {_MOST_TITLE} characters.")
+        _check_secrets(secrets)
+        if kind == SCAFFOLD:
+            return await self._golden_path(principal, input, title, secrets)
+        _check_scope(principal, "runs:write")
+        offered = self._host.contributions.run_kinds.get(kind)
+        if offered is None:
+            known = ", ".join((*self._host.contributions.run_kinds, SCAFFOLD))
+            raise NotFound(f"There are no runs of kind {kind!r}.", next=f"Kinds: {known}.")
+        full = _fitting(offered.value, input)
+        await self._policy.check(principal, "run:start", kind, {"input": full})
+        found = offered.value
+        return Prepared(kind, title or found.title, full, secrets, found.queue, "run:start", kind)
+
+    async def accept_prepared(
+        self,
+        transaction: Transaction,
+        principal: Principal,
+        prepared: Prepared,
+        *,
+        terms: Terms = USUAL,
+    ) -> UUID:
+        """Accept what was prepared, in the caller's transaction; with an id that is known, nothing.
+
+        Args:
+            transaction: the caller's.
+            principal: for whom it was prepared.
+            prepared: what `prepare` gave.
+            terms: its id, queue, priority, key, deadline, and what it belongs to.
+        """
+        if terms.queue == USUAL.queue:
+            terms = msgspec.structs.replace(terms, queue=prepared.queue)
+        query = select(RUNS.c.id).where(RUNS.c.id == terms.id)
+        if terms.id is not None and (await transaction.execute(query)).first() is not None:
+            return terms.id
+        run_id = await self._runs.create(
+            transaction,
+            principal,
+            prepared.kind,
+            prepared.title,
+            prepared.input,
+            secrets=prepared.secrets,
+            terms=terms,
+        )
+        subject = prepared.subject
+        await audit.record(transaction, principal, prepared.action, subject, run_id=run_id)
         return run_id
 
     async def accept(
@@ -154,50 +209,11 @@ class Starters:
         input: Mapping[str, Any],
         *,
         title: str | None = None,
-        secrets: Mapping[str, str] | None = None,
         terms: Terms = USUAL,
     ) -> UUID:
-        """Do what `start` does in the caller's transaction; with an id that is known, nothing."""
-        prepared = await self._prepare(principal, kind, input, title, secrets)
-        return await self._accept(transaction, principal, prepared, secrets, terms)
-
-    async def start_child(
-        self,
-        parent: RunContext,
-        step: str,
-        kind: str,
-        input: Mapping[str, Any],
-        secrets: Mapping[str, str] | None,
-    ) -> UUID:
-        """Accept a run with the parent's rights; the same one when asked again for one step.
-
-        Raises:
-            FenceLost: another attempt goes on with the parent.
-            Cancelled: the parent was asked to stop.
-            LimitExceeded: too deep below the first run, or that has started too many.
-            NotFound, Invalid, Forbidden: it cannot be started.
-        """
-        run_id = uuid5(parent.id, step)
-        query = select(RUNS.c.id).where(RUNS.c.id == run_id)
-        async with self._database.begin() as transaction:
-            if (await transaction.execute(query)).first() is not None:
-                return run_id
-        plain = parent.buffer.plain(dict(input))
-        prepared = await self._prepare(parent.principal, kind, plain, None, secrets)
-        async with parent.writing() as transaction:
-            row = await lock_run(transaction, parent.id)
-            if row is None or row["attempt"] != parent.fence.attempt or row["state"] in RUN_ENDED:
-                raise FenceLost(f"Run {parent.id} is no longer at attempt {parent.fence.attempt}.")
-            if row["cancel_requested"]:
-                raise Cancelled("The run was asked to stop.")
-            await _check_room(transaction, parent.id)
-            terms = Terms(
-                id=run_id,
-                priority=row["priority"],
-                deadline=row["deadline"],
-                parent=(parent.id, step),
-            )
-            return await self._accept(transaction, parent.principal, prepared, secrets, terms)
+        """Do what `start` does in the caller's transaction, which waits for the policies then."""
+        prepared = await self.prepare(principal, kind, input, title=title)
+        return await self.accept_prepared(transaction, principal, prepared, terms=terms)
 
     async def again(
         self,
@@ -218,7 +234,7 @@ class Starters:
         kind = row["kind"]
         await self._policy.check(principal, "run:retry", kind, {"input": dict(input or {})})
         if kind == SCAFFOLD:
-            values = input.get("values") if input is not None else None
+            values = _values_of(row["input"], input) if input is not None else None
             return await self._scaffolding.again(principal, row["input"], values, secrets)
         if input is None:
             return row["input"]
@@ -226,30 +242,6 @@ class Starters:
         if offered is None:
             raise Conflict(f"The input of a run of kind {kind!r} cannot be changed.")
         return _fitting(offered.value, input)
-
-    async def _prepare(
-        self,
-        principal: Principal,
-        kind: str,
-        input: Mapping[str, Any],
-        title: str | None,
-        secrets: Mapping[str, str] | None,
-    ) -> Prepared:
-        if title is not None and not (0 < len(title) <= _MOST_TITLE and title.isprintable()):
-            raise Invalid(f"A title is printable text of at most {_MOST_TITLE} characters.")
-        _check_secrets(secrets)
-        if kind == SCAFFOLD:
-            return await self._golden_path(principal, input, title, secrets)
-        _check_scope(principal, "runs:write")
-        offered = self._host.contributions.run_kinds.get(kind)
-        if offered is None:
-            known = ", ".join((*self._host.contributions.run_kinds, SCAFFOLD))
-            raise NotFound(f"There are no runs of kind {kind!r}.", next=f"Kinds: {known}.")
-        full = _fitting(offered.value, input)
-        await self._policy.check(principal, "run:start", kind, {"input": full})
-        return Prepared(
-            kind, title or offered.value.title, full, offered.value.queue, "run:start", kind
-        )
 
     async def _golden_path(
         self,
@@ -261,34 +253,8 @@ class Starters:
         _check_scope(principal, "scaffold:run")
         full = _checked(SCAFFOLD, _SCAFFOLD_SCHEMA, input)
         path = await self._scaffolding.prepare(principal, full["template"], full["values"], secrets)
-        return Prepared(
-            SCAFFOLD, title or path.title, path.input, SCAFFOLD, "scaffold:run", path.entity_ref
-        )
-
-    async def _accept(
-        self,
-        transaction: Transaction,
-        principal: Principal,
-        prepared: Prepared,
-        secrets: Mapping[str, str] | None,
-        terms: Terms,
-    ) -> UUID:
-        if terms.queue == USUAL.queue:
-            terms = msgspec.structs.replace(terms, queue=prepared.queue)
-        query = select(RUNS.c.id).where(RUNS.c.id == terms.id)
-        if terms.id is not None and (await transaction.execute(query)).first() is not None:
-            return terms.id
-        run_id = await self._runs.create(
-            transaction,
-            principal,
-            prepared.kind,
-            prepared.title,
-            prepared.input,
-            secrets=secrets,
-            terms=terms,
-        )
-        await audit.record(transaction, principal, prepared.action, prepared.subject, run_id=run_id)
-        return run_id
+        name, ref = title or path.title, path.entity_ref
+        return Prepared(SCAFFOLD, name, path.input, secrets, SCAFFOLD, "scaffold:run", ref)
 
 
 def _within(seconds: float | None, terms: Terms) -> Terms:
@@ -344,6 +310,19 @@ def _checked(name: str, schema: Mapping[str, Any], input: Mapping[str, Any]) -> 
     return full
 
 
+def _values_of(pinned: Mapping[str, Any], input: Mapping[str, Any]) -> Any:
+    """The values that a golden path is taken up again with.
+
+    Raises:
+        Invalid: they are none, or meant for another template.
+    """
+    ref = pinned["templateInfo"]["entityRef"]
+    full = _checked(SCAFFOLD, _SCAFFOLD_SCHEMA, {"template": ref, **input})
+    if str(parse_ref(full["template"], default_kind="template")) != ref:
+        raise Invalid(f"The run is one of {ref}.", next="Start another one.")
+    return full["values"]
+
+
 def _check_scope(principal: Principal, scope: Scope) -> None:
     if not principal.has(scope):
         raise Forbidden(f"This needs the scope {scope}.", next="Use a token that has it.")
@@ -359,16 +338,3 @@ def _check_secrets(secrets: Mapping[str, str] | None) -> None:
             f"A run takes {_MOST_SECRETS} secrets at most, of {_MOST_BYTES:,} bytes in all, each "
             f"with a printable name of {_MOST_NAME} characters at most."
         )
-
-
-async def _check_room(transaction: Transaction, parent_id: UUID) -> None:
-    """See that a run may start another: a run that starts its like must come to an end.
-
-    Raises:
-        LimitExceeded: it may not.
-    """
-    root, depth = await depth_of(transaction, parent_id, _MOST_DEPTH)
-    if depth >= _MOST_DEPTH:
-        raise LimitExceeded(f"Runs start runs to a depth of {_MOST_DEPTH}.")
-    if len(await tree_of(transaction, root)) > _MOST_FAMILY:
-        raise LimitExceeded(f"Run {root} and those below it have started {_MOST_FAMILY} runs.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -28,13 +28,17 @@ from towpath_engine.runs.queue import TASK, OwnJobs
 from towpath_engine.runs.sweeping import CANCEL_CHANNEL, Sweep
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.secrets import Sealer
-from towpath_engine.store.database import Database, DatabaseUnavailable, Listener
+from towpath_engine.store.database import Database, DatabaseUnavailable, Listener, stop_tasks
 
 __all__ = ("RunWorker", "WorkerTimes")
 
 log = structlog.get_logger(__name__)
 
 _LONGEST_DELAY = 5.0
+
+
+Chore = Callable[[], Awaitable[None]]
+"""Something to be done now and then by whichever worker; must be quick, and harmless to repeat."""
 
 
 class WorkerTimes(msgspec.Struct, frozen=True):
@@ -77,6 +81,7 @@ class RunWorker:
         times: how fast it notices things.
         starting: starts child runs.
         max_crashes: on how many deaths of workers a run is given up.
+        chores: done after each look for runs that nobody works at.
     """
 
     def __init__(
@@ -91,8 +96,10 @@ class RunWorker:
         times: WorkerTimes | None = None,
         starting: Starting | None = None,
         max_crashes: int = MAX_CRASHES,
+        chores: Sequence[Chore] = (),
     ) -> None:
         self._database = database
+        self._chores = tuple(chores)
         self._times = times or WorkerTimes()
         self._step_times = StepTimes()
         self._attempts = Attempts(
@@ -162,9 +169,7 @@ class RunWorker:
                 await worker.run()  # type: ignore[no-untyped-call]
             finally:
                 self._worker = None
-                for task in beside:
-                    task.cancel()
-                await asyncio.gather(*beside, return_exceptions=True)
+                await stop_tasks(*beside)
 
     def _made(self, app: App) -> Worker:
         times = self._times
@@ -224,6 +229,8 @@ class RunWorker:
         while True:
             try:
                 await self._sweep.tick()
+                for chore in self._chores:
+                    await chore()
                 await self._step_times.write(self._database)
             except Unavailable:
                 log.warning("worker.sweep_waits")

@@ -30,6 +30,7 @@ __all__ = (
     "Listener",
     "Transaction",
     "driver_url",
+    "stop_tasks",
 )
 
 Transaction = AsyncConnection
@@ -41,6 +42,7 @@ _BEAT_SECONDS = 15.0
 _ANSWER_SECONDS = 10.0
 HOLD_SECONDS = 60.0
 """How long a transaction may be left alone before the server ends it."""
+_CANCEL_SECONDS = 1.0
 _FIRST_DELAY, _LAST_DELAY = 0.1, 2.0
 
 
@@ -224,8 +226,7 @@ class Listener:
     async def stop(self) -> None:
         """Stop listening; harmless when it never began."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await stop_tasks(self._task)
             self._task = None
 
     async def _run(self) -> None:
@@ -262,6 +263,20 @@ class Listener:
         except Exception:
             # A handler's fault must not end the feed of all the others.
             log.exception("listener.handler", channel=channel)
+
+
+async def stop_tasks(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks until they are over; what they raise is not told.
+
+    Once is not enough: `asyncio.wait_for`, which the driver waits with, may lose a cancellation
+    that comes together with what it waits for (before Python 3.12).
+    """
+    left: set[asyncio.Task[Any]] = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _see_that_it_lives(connection: psycopg.AsyncConnection[Any]) -> None:

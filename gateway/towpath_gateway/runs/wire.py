@@ -31,7 +31,11 @@ class FailureWire(Wire, frozen=True):
 
 
 class WaitWire(Wire, frozen=True):
-    """What a step waits for. `question`, `approvers` and `subject` belong to an approval."""
+    """What a step waits for.
+
+    `question`, `approvers` and `subject` belong to an approval, `event` to a signal, `run` to a
+    child run.
+    """
 
     step: str
     type: Literal["time", "signal", "approval", "child"]
@@ -40,6 +44,8 @@ class WaitWire(Wire, frozen=True):
     approvers: list[str] | None = None
     subject: Any = None
     until: datetime | None = None
+    event: str | None = None
+    run: UUID | None = None
 
     @classmethod
     def of(cls, wait: RunWait) -> WaitWire:
@@ -52,6 +58,8 @@ class WaitWire(Wire, frozen=True):
             list(wait.approvers) or None,
             wait.subject,
             wait.until,
+            wait.event,
+            UUID(wait.run) if wait.run else None,
         )
 
 
