@@ -34,6 +34,7 @@ WHO = Principal(
 )
 _POLL_SECONDS = 0.01
 _STEPS = 3
+_FIRST_WAITING = 100
 _FIRST_PART = 0.1
 """What is done of a queue before the clock is started: workers start, and caches fill."""
 
@@ -193,12 +194,18 @@ def follow(client: Client, path: str) -> Any:
 def waiting(at: Place, gateway: Usage, workers: list[Usage], count: int) -> int:
     """Bytes of memory that so many more runs cost which wait for an approval."""
     pids = [gateway.pid, *(usage.pid for usage in workers)]
+    _let_wait(at, _FIRST_WAITING)  # connections are opened for these, and stay open
     before = proportional([*pids, *at.database_processes()])
-    fill_runs(at, count, WAITING)
-    query = "SELECT count(*) FROM runs WHERE kind = %s AND state = 'waiting'"
-    _wait_until(lambda: at.ask(query, WAITING) == count, "The worker")
-    time.sleep(1)
+    _let_wait(at, count)
     return proportional([*pids, *at.database_processes()]) - before
+
+
+def _let_wait(at: Place, count: int) -> None:
+    query = "SELECT count(*) FROM runs WHERE kind = %s AND state = 'waiting'"
+    before = at.ask(query, WAITING)
+    fill_runs(at, count, WAITING)
+    _wait_until(lambda: at.ask(query, WAITING) == before + count, "The worker")
+    time.sleep(1)
 
 
 def _ended(client: Client, run_id: str) -> Any:
