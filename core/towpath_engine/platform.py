@@ -58,6 +58,8 @@ from towpath_engine.runs.schedules import ScheduleService
 from towpath_engine.runs.service import RunService
 from towpath_engine.runs.starting import Starters
 from towpath_engine.runs.stopping import Stopping
+from towpath_engine.runs.trouble import CHANNEL as TROUBLE_CHANNEL
+from towpath_engine.runs.trouble import Troubles
 from towpath_engine.runs.undo_executor import UndoExecutor
 from towpath_engine.runs.undoing import UNDO, Undoing, one_at_a_time
 from towpath_engine.runs.worker import RunWorker, WorkerTimes
@@ -112,6 +114,7 @@ class Platform:
         self.sealer = sealer
         self.index = index
         self.feed = feed
+        self.troubles = Troubles()
         self.policy = PolicyGate(host)
         self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
@@ -221,7 +224,7 @@ class Platform:
             runs = await self.run_metrics.state()
         except Unavailable as error:
             return Readiness(error.why or error.what, feed, "unknown")
-        return Readiness("ok", feed, _workers_of(runs), runs)
+        return Readiness("ok", feed, self.troubles.now() or _workers_of(runs), runs)
 
 
 def _workers_of(runs: RunsState) -> str:
@@ -314,7 +317,11 @@ async def _assembled(
         await feed.on_notify(payload)
         await platform.hub.on_notify(payload)
 
-    handlers = {CATALOG_CHANNEL: on_catalog, RUNS_CHANNEL: platform.runs.on_notify}
+    handlers = {
+        CATALOG_CHANNEL: on_catalog,
+        RUNS_CHANNEL: platform.runs.on_notify,
+        TROUBLE_CHANNEL: platform.troubles.on_notify,
+    }
     platform.listener = Listener(database.url, handlers)
     pruning = asyncio.gather(
         Pruner(database, settings.history_days).run(),
