@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from towpath_sdk import Event, Run
 
-__all__ = ("Hear", "PlainLines", "follow", "living", "take_up")
+__all__ = ("Hear", "PlainLines", "decided", "follow", "living", "take_up")
 
 Hear = Callable[["Event"], None]
 
@@ -88,6 +88,11 @@ def _console(session: Session, stream: TextIO) -> Console | None:
     return None if console.is_dumb_terminal or console.legacy_windows else console
 
 
+def decided(event: Event) -> bool:
+    """Whether an event tells again what a decision has told: that a wait was answered."""
+    return event.type == "wait" and event.body.get("outcome") in ("approved", "rejected")
+
+
 class PlainLines:
     """A run as lines, for files and for other programs.
 
@@ -114,7 +119,9 @@ class PlainLines:
             self._say(f"  {line(event.text)}")
         elif event.type == "progress":
             self._progress(step, event)
-        elif event.type == "wait":
+        elif event.type in ("wait", "decision"):
+            if decided(event):
+                return
             self._say(self._about(step, event))
             if (waiting := event.waiting) and (command := answer_to(waiting, self._id)):
                 self._say(f"  Answer it: {command}")

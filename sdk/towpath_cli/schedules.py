@@ -52,8 +52,8 @@ def show(session: Session, schedule: Which) -> None:
     app,
     "add",
     examples=(
-        "towpath schedules add nightly clean-folder --cron '30 2 * * *' -p folder=/srv/exports",
-        "towpath schedules add hourly check-links --cron @hourly --overlap queue --priority -10",
+        "towpath schedules add nightly clean-folder --cron '30 2 * * *' -p days=7",
+        "towpath schedules add hourly check-links --cron @hourly --overlap queue",
     ),
 )
 def add(

@@ -217,6 +217,7 @@ def test_a_followed_run_is_plain_lines_where_nobody_looks(run, served: Served) -
     assert done.exit_code == 0
     assert done.stderr.splitlines() == [
         f"Run {held.id}: Create boat",
+        "run: taken up again by user:default/ann",
         "state queued",
         "Publish: running",
         "Publish: 1 of 100 rows",  # what follows at once is left out, but for the end
