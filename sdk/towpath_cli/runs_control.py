@@ -57,7 +57,10 @@ def cancel(
     found = session.platform.runs.cancel(run, force=now, grace=grace, reason=reason)
     if session.out.wire(found):
         return
-    by = f", by force {left(found.cancel_by)}" if found.cancel_by and not found.ended else ""
+    if found.ended:
+        session.out.say(f"Run {found.id} has ended: {found.state}.")
+        return
+    by = f", by force {left(found.cancel_by)}" if found.cancel_by else ""
     session.out.say(f"Run {found.id} is asked to stop{by}; it is {found.state}.")
 
 
