@@ -178,9 +178,10 @@ class StepTools(Protocol):
             seconds: how long it may take; without it as long as what it is part of.
             undo: journalled before `work` is called.
             repeatable: whether calling `work` again with the same key is harmless. Where it is
-                not, and `observe` cannot tell either, a run whose worker died in it ends as
-                `unknown`, for a person to look at.
-            observe: is asked first where `work` was begun before and never ended.
+                not, and `observe` cannot tell either, a run ends as `unknown`, for a person to
+                look at, when its worker died in the work or this raised `Unavailable`.
+            observe: is asked first where `work` was begun before and never ended, and where it
+                is not repeatable and raised `Unavailable`.
 
         Raises:
             Cancelled: the run was asked to stop.

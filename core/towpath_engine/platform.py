@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -37,11 +38,13 @@ from towpath_engine.catalog.watching import ChangeHub
 from towpath_engine.egress.client import EgressClient
 from towpath_engine.egress.handing import hand_over
 from towpath_engine.policy import PolicyGate
+from towpath_engine.provisioning.backends import Backends
 from towpath_engine.provisioning.bindings import BindingService
-from towpath_engine.provisioning.executors import Backends, provisioning_executors
+from towpath_engine.provisioning.executors import provisioning_executors
 from towpath_engine.provisioning.marks import WHEN_STOPPED
 from towpath_engine.provisioning.reopening import WHEN_RETRIED
 from towpath_engine.provisioning.service import ProvisioningService
+from towpath_engine.provisioning.undoing import DELETE, DeleteResource
 from towpath_engine.runs.approvals import Approvals
 from towpath_engine.runs.children import Children
 from towpath_engine.runs.context import Executor
@@ -55,11 +58,15 @@ from towpath_engine.runs.schedules import ScheduleService
 from towpath_engine.runs.service import RunService
 from towpath_engine.runs.starting import Starters
 from towpath_engine.runs.stopping import Stopping
+from towpath_engine.runs.trouble import CHANNEL as TROUBLE_CHANNEL
+from towpath_engine.runs.trouble import Troubles
 from towpath_engine.runs.undo_executor import UndoExecutor
 from towpath_engine.runs.undoing import UNDO, Undoing, one_at_a_time
 from towpath_engine.runs.worker import RunWorker, WorkerTimes
 from towpath_engine.scaffolding.executor import ScaffoldExecutor
 from towpath_engine.scaffolding.service import ScaffoldingService
+from towpath_engine.scaffolding.tidying import Tidying
+from towpath_engine.scaffolding.undoing import UNREGISTER, UnregisterLocation
 from towpath_engine.secrets import Sealer
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
@@ -107,6 +114,7 @@ class Platform:
         self.sealer = sealer
         self.index = index
         self.feed = feed
+        self.troubles = Troubles()
         self.policy = PolicyGate(host)
         self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
@@ -163,16 +171,27 @@ class Platform:
             times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
             starting=Children(self.database, self.starters, self.control),
             max_crashes=runs.max_crashes,
-            chores=(self.control.heal,),
+            chores=(self.control.heal, Tidying(self.database, self._workspaces).tick),
         )
+
+    @property
+    def _workspaces(self) -> Path:
+        return self.settings.home / "workspaces"
 
     def _executors(self) -> dict[str, Executor]:
         backends = Backends(self.database, self.host, self.provisioning, self.catalog, self.sealer)
-        workspaces = self.settings.home / "workspaces"
-        scaffold = ScaffoldExecutor(self.host, self.catalog, self.reader, self.policy, workspaces)
+        scaffold = ScaffoldExecutor(
+            self.host, self.catalog, self.reader, self.policy, self._workspaces
+        )
         return {
             "scaffold": scaffold,
-            UNDO: UndoExecutor(self.host),
+            UNDO: UndoExecutor(
+                self.host,
+                {
+                    DELETE: DeleteResource(backends, self.policy),
+                    UNREGISTER: UnregisterLocation(self.catalog),
+                },
+            ),
             **provisioning_executors(backends),
             **run_kind_executors(self.host),
         }
@@ -205,7 +224,7 @@ class Platform:
             runs = await self.run_metrics.state()
         except Unavailable as error:
             return Readiness(error.why or error.what, feed, "unknown")
-        return Readiness("ok", feed, _workers_of(runs), runs)
+        return Readiness("ok", feed, self.troubles.now() or _workers_of(runs), runs)
 
 
 def _workers_of(runs: RunsState) -> str:
@@ -298,7 +317,11 @@ async def _assembled(
         await feed.on_notify(payload)
         await platform.hub.on_notify(payload)
 
-    handlers = {CATALOG_CHANNEL: on_catalog, RUNS_CHANNEL: platform.runs.on_notify}
+    handlers = {
+        CATALOG_CHANNEL: on_catalog,
+        RUNS_CHANNEL: platform.runs.on_notify,
+        TROUBLE_CHANNEL: platform.troubles.on_notify,
+    }
     platform.listener = Listener(database.url, handlers)
     pruning = asyncio.gather(
         Pruner(database, settings.history_days).run(),

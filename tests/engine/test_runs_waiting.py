@@ -298,6 +298,32 @@ async def test_what_does_not_answer_is_tried_again_under_the_same_key(room):
     assert keys == [f"{run_id}:1"] * 3
 
 
+@pytest.mark.parametrize(
+    ("options", "state", "called"),
+    [
+        ({}, "succeeded", 2),
+        ({"repeatable": False}, "unknown", 1),
+        ({"repeatable": False, "observe": lambda tools: Observed(True, 1)}, "succeeded", 1),
+        ({"repeatable": False, "observe": lambda tools: Observed(False)}, "succeeded", 2),
+        ({"repeatable": False, "observe": lambda tools: None}, "unknown", 1),
+    ],
+)
+async def test_who_gave_no_answer_may_have_done_it(room, options, state, called):
+    keys = []
+
+    def work(tools):
+        keys.append(tools.key)
+        if len(keys) == 1:
+            raise Unavailable("Its answer was lost.")
+        return 1
+
+    retry = Retry(first_seconds=0.01)
+    async with room.doing(Kind(lambda i, tools: tools.step("make", work, retry=retry, **options))):
+        run_id = await room.start()
+        info = await room.done(run_id)
+    assert (info.state, keys) == (state, [f"{run_id}:1"] * called)
+
+
 class TestUnrecorded:
     """A worker that died in a step: what happened in the world is not in the journal."""
 

@@ -6,10 +6,15 @@ import asyncio
 import contextlib
 import copy
 import multiprocessing
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,11 +24,13 @@ from towpath_core.errors import Unavailable
 
 from checker import Violation, check  # isort: skip
 from facts import Asked, Event, Facts, Run, Step, text_of  # isort: skip
+from network import Namespaces, NotApart  # isort: skip
 from tcp_proxy import TcpProxy  # isort: skip
 from towpath_soak.kinds import ATTEMPT, WORK  # isort: skip
 from towpath_soak.provider import Call, Effect, FileProvider  # isort: skip
 
 RUN, CHILD = "run-1", "run-2"
+BEGINS = {RUN: datetime(2026, 11, 27, 9, tzinfo=UTC), CHILD: datetime(2026, 11, 27, 10, tzinfo=UTC)}
 
 
 def events(run: str, *whats: str) -> list[Event]:
@@ -42,7 +49,11 @@ def events(run: str, *whats: str) -> list[Event]:
     for number, (type, body) in enumerate(told):
         if type in (ATTEMPT, WORK):
             body["mark"] = f"mark {number}"
-    return [Event(run=run, seq=n, type=t, body=b) for n, (t, b) in enumerate(told, 1)]
+    start = BEGINS[run]
+    return [
+        Event(run=run, seq=n, type=t, body=b, at=start + timedelta(seconds=n))
+        for n, (t, b) in enumerate(told, 1)
+    ]
 
 
 @pytest.fixture
@@ -58,7 +69,7 @@ def sound() -> Facts:
             attempt=2,
             input={"name": name, "steps": len(whats[run])},
             last_event=sum(event.run == run for event in told),
-            parent=None,
+            key="boat",
         )
         for run, name in ((RUN, "a"), (CHILD, "b.0"))
     ]
@@ -173,13 +184,20 @@ def an_attempt_that_came_twice(facts: Facts) -> None:
     facts.shown[RUN][4] = text_of("state", facts.events[3].body)
 
 
+def two_runs_of_a_key(facts: Facts) -> None:
+    for event in facts.events:
+        if event.run == CHILD:
+            event.at -= timedelta(hours=1)
+
+
 def an_event_that_was_written_twice(facts: Facts) -> None:
     facts.events[4].body["mark"] = facts.events[5].body["mark"]
     facts.shown[RUN][5] = text_of(ATTEMPT, facts.events[4].body)
 
 
 def something_after_the_end(facts: Facts) -> None:
-    facts.events.insert(10, Event(run=RUN, seq=11, type="step", body={"key": "s2"}))
+    late = Event(run=RUN, seq=11, type="step", body={"key": "s2"}, at=BEGINS[CHILD])
+    facts.events.insert(10, late)
     facts.runs[0].last_event = 11
 
 
@@ -206,6 +224,7 @@ def something_after_the_end(facts: Facts) -> None:
         (a_step_that_succeeded_twice, {"step"}),
         (a_zombie_that_wrote, {"two writers"}),
         (an_attempt_that_came_twice, {"two writers"}),
+        (two_runs_of_a_key, {"one run of a key"}),
         (an_event_that_was_written_twice, {"event written twice"}),
         (something_after_the_end, {"written after the end"}),
     ],
@@ -289,6 +308,32 @@ async def echo(**options: Any) -> AsyncIterator[Echo]:
         writer.close()
         await proxy.stop()
         server.close()
+
+
+def test_a_namespace_has_a_cable_that_can_be_pulled() -> None:
+    try:
+        network = Namespaces()
+    except NotApart as error:
+        pytest.skip(str(error))
+    try:
+        place, address = network.join("one")
+        assert network.join("one") == (place, address)
+        listening = "import socket; s = socket.create_server((%r, 0)); print(s.getsockname()[1])"
+        code = f"{listening % address}; import sys; sys.stdout.flush(); sys.stdin.read()"
+        command = [*place, sys.executable, "-c", code]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as server:
+            assert server.stdout is not None
+            port = int(server.stdout.readline())
+            socket.create_connection((address, port), 10).close()
+            network.pull("one")
+            with pytest.raises(OSError, match="timed out"):
+                socket.create_connection((address, port), 0.5)
+            network.plug("one")
+            socket.create_connection((address, port), 10).close()
+    finally:
+        network.close()
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout
+    assert network.bridge not in links
 
 
 @pytest.mark.anyio

@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="decides runs and faults; default any")
     parser.add_argument("--out", type=Path, help="file for the results, as JSON")
     parser.add_argument("--apart", choices=("namespaces", "ports"), help="default what can be had")
+    parser.add_argument("--slow", type=float, default=1.0, help="factor for budgets of time")
     parser.add_argument("--keep", action="store_true", help="keep folders with violations")
     options = parser.parse_args()
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
@@ -53,7 +54,7 @@ def main() -> int:
     except NotApart as error:
         print(f"soak: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 
 
@@ -96,6 +97,7 @@ async def one(name: str, options: argparse.Namespace, network: Network, seed: in
     kept = False
     try:
         size = phase.quick if options.quick else phase.full
+        size = size._replace(seconds=size.seconds * options.slow)
         result = await perform(name, phase, size, folder, network, seed)
         kept = options.keep and bool(result.violations)
         said = f"{result.runs} runs, {result.faults} faults in {result.seconds:.0f} s"

@@ -5,8 +5,10 @@ Pure: it is given facts and reads nothing, so that faults can be planted in them
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from facts import Asked, Event, Facts, Run, Step, text_of
@@ -169,6 +171,30 @@ def _written_twice(facts: Facts) -> Iterator[str]:
     yield from (f"run {run}: event {mark}, {n} times" for (run, mark), n in marks.items() if n > 1)
 
 
+def _one_at_a_time(facts: Facts) -> Iterator[str]:
+    times: dict[str, list[tuple[datetime, datetime, str]]] = defaultdict(list)
+    keys, events = {run.id: run.key for run in facts.runs}, _by_run(facts.events)
+    for run, key in keys.items():
+        if key is not None:
+            times[key] += [(*span, run) for span in _under_way(events.get(run, []))]
+    for key, spans in times.items():
+        for (_, over, first), (began, _, second) in itertools.pairwise(sorted(spans)):
+            if began < over:
+                yield f"{key}: run {second} began before run {first} was over"
+
+
+def _under_way(events: Iterable[Event]) -> Iterator[tuple[datetime, datetime]]:
+    """From when to when a run held its key: from an attempt to the end, waits included."""
+    began = None
+    for event in events:
+        state = event.body.get("state") if event.type == "state" else None
+        if state == "running" and began is None:
+            began = event.at
+        elif state in ENDED and began is not None:
+            yield began, event.at
+            began = None
+
+
 def _after_the_end(facts: Facts) -> Iterator[str]:
     for run, events in _by_run(facts.events).items():
         over = False
@@ -218,5 +244,6 @@ _RULES: Mapping[str, Callable[[Facts], Iterator[str]]] = {
     "step": _steps,
     "two writers": _writers,
     "event written twice": _written_twice,
+    "one run of a key": _one_at_a_time,
     "written after the end": _after_the_end,
 }

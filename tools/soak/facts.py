@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -40,6 +41,7 @@ class Run(msgspec.Struct, kw_only=True):
     input: Any
     last_event: int
     parent: str | None = None
+    key: str | None = None
 
 
 class Step(msgspec.Struct, kw_only=True):
@@ -58,6 +60,7 @@ class Event(msgspec.Struct, kw_only=True):
     seq: int
     type: str
     body: Any
+    at: datetime
 
 
 class Facts(msgspec.Struct, kw_only=True):
@@ -95,14 +98,14 @@ def gather(
     """Read the journal and the provider's files; nobody must write meanwhile."""
     with psycopg.connect(url, autocommit=True) as connection:
         runs = connection.cursor(row_factory=class_row(Run)).execute(
-            "SELECT id::text, kind, state, attempt, input, last_event, parent_id::text AS parent"
-            " FROM runs"
+            "SELECT id::text, kind, state, attempt, input, last_event, parent_id::text AS parent,"
+            " concurrency_key AS key FROM runs"
         )
         steps = connection.cursor(row_factory=class_row(Step)).execute(
             "SELECT run_id::text AS run, seq, key, state FROM run_steps ORDER BY run_id, seq"
         )
         events = connection.cursor(row_factory=class_row(Event)).execute(
-            "SELECT run_id::text AS run, seq, type, body FROM run_events ORDER BY run_id, seq"
+            "SELECT run_id::text AS run, seq, type, body, at FROM run_events ORDER BY run_id, seq"
         )
         jobs = connection.cursor(row_factory=dict_row).execute(
             "SELECT args ->> 'run_id' AS run FROM procrastinate_jobs"

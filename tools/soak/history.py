@@ -36,6 +36,7 @@ class History:
         shown: the events of each run, by number, as `text_of` writes them.
         seen: the same in order, with their times.
         workers: processes that have begun an attempt.
+        steps: how many have succeeded.
         wrong: what was shown out of order, or twice with different bodies.
         broken: streams that ended before their `done`.
     """
@@ -44,6 +45,7 @@ class History:
         self.shown: dict[str, dict[int, str]] = defaultdict(dict)
         self.seen: dict[str, list[Seen]] = defaultdict(list)
         self.workers: set[str] = set()
+        self.steps = 0
         self.wrong: list[str] = []
         self.broken = 0
 
@@ -81,6 +83,7 @@ class History:
         self.seen[run_id].append(seen)
         if seen.type == ATTEMPT:
             self.workers.add(seen.body["worker"])
+        self.steps += seen.type == "step" and seen.body["state"] == "succeeded"
 
 
 async def _frames(

@@ -93,14 +93,14 @@ class Namespaces:
         # 198.18.0.0/15 is set aside for trying networks out (RFC 2544).
         self._subnet = f"198.{18 + (pid >> 8 & 1)}.{pid & 255}"
         self.address = f"{self._subnet}.1"
-        self._bridge = f"{self._base}b"
+        self.bridge = f"{self._base}b"
         self._places: dict[str, int] = {}
         if shutil.which("ip") is None:
             raise NotApart("there is no command ip")
         try:
-            _ip("link", "add", self._bridge, "type", "bridge")
-            _ip("addr", "add", f"{self.address}/{_LENGTH}", "dev", self._bridge)
-            _ip("link", "set", self._bridge, "up")
+            _ip("link", "add", self.bridge, "type", "bridge")
+            _ip("addr", "add", f"{self.address}/{_LENGTH}", "dev", self.bridge)
+            _ip("link", "set", self.bridge, "up")
             self.join("probe")
         except NotApart:
             self.close()
@@ -136,13 +136,13 @@ class Namespaces:
                 _ip("link", "del", self._cable(number))
         self._places.clear()
         with contextlib.suppress(NotApart):
-            _ip("link", "del", self._bridge)
+            _ip("link", "del", self.bridge)
 
     def _make(self, number: int) -> None:
         space, cable = self._namespace(number), self._cable(number)
         _ip("netns", "add", space)
         _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)
-        _ip("link", "set", cable, "master", self._bridge, "up")
+        _ip("link", "set", cable, "master", self.bridge, "up")
         _ip("-n", space, "addr", "add", f"{self._subnet}.{number}/{_LENGTH}", "dev", "eth0")
         for device in ("lo", "eth0"):
             _ip("-n", space, "link", "set", device, "up")

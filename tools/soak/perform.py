@@ -16,9 +16,10 @@ from checker import Violation, check
 from facts import Facts, gather
 from history import History
 from network import Network
-from phases import Phase, Scene, Size
+from phases import Phase
 from postgres import Postgres, SmallDisk
 from programs import fake_clock
+from scene import Scene, Size
 from stage import Stage
 from takeovers import attempts, takeover_seconds
 from workload import Workload, orders
@@ -87,7 +88,7 @@ async def perform(
     async with _staged(phase, folder, network) as stage, _disk(phase, stage) as disk:
         history = History()
         work = Workload(stage.clients, stage.approvers, history, stage.provider.has)
-        scene = Scene(stage, work, chance, size, disk=disk)
+        scene = Scene(stage, work, chance, size, phase.within, disk=disk)
         in_time = await _break(scene, phase, seed)
         facts = await asyncio.to_thread(
             gather, stage.postgres.inside(), stage.provider, work.asked, history.shown
@@ -118,7 +119,7 @@ async def perform(
 
 async def _break(scene: Scene, phase: Phase, seed: int) -> bool:
     """Have work done and break things meanwhile; says whether all of it ended in time."""
-    stream = orders(random.Random(seed), phase.mix, dies=phase.dies)
+    stream = orders(random.Random(seed), phase.mix)
     size = scene.size
     working = asyncio.create_task(scene.work.run(stream, parallel=size.parallel, most=size.runs))
     breaking = asyncio.create_task(phase.strike(scene, size.faults))

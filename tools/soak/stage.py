@@ -25,6 +25,8 @@ __all__ = ("Stage",)
 HERE = Path(__file__).resolve().parent
 DISTRIBUTION = "towpath_soak-1.0.dist-info"
 TOKEN_DAYS = 2
+MAX_CRASHES = 20
+"""More than are usual: here workers are killed all the time, and no run is to blame for it."""
 _BEATING = (
     "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '5 s'"
 )
@@ -165,7 +167,7 @@ class Stage:
         """The configuration, and the plugin's metadata as an installer writes it."""
         self._addresses: list[str] = []
         (self.folder / "towpath.toml").write_text(
-            f"[runs]\ntakeover_seconds = {self.takeover}\n"
+            f"[runs]\ntakeover_seconds = {self.takeover}\nmax_crashes = {MAX_CRASHES}\n"
             f'[plugins.soak]\nfolder = "{self.provider.folder}"\n'
         )
         info = self.folder / "site" / DISTRIBUTION

@@ -25,7 +25,10 @@ MIX = (SEQUENCE, SEQUENCE, SEQUENCE, WAITS, WAITS, FAMILY, TAKEN_BACK)
 """Kinds that a phase runs, in their shares. Not `soak-blind`: see `orders`."""
 
 _LOST, _DIES = 0.1, 0.03
-_TAKEN_UP = 5
+_KEYED, _STOPPED = 0.1, 0.08
+STOPPED = frozenset({"cancelled", "succeeded", "unknown"})
+"""How a run may end that was asked to stop; `unknown` where a step's worker had died in it."""
+_TAKEN_UP = 20
 _AGAIN_SECONDS = 0.3
 _ANSWER_SECONDS = 15.0
 _GIVE_UP = 400
@@ -36,15 +39,24 @@ class Refused(Exception):
 
 
 class Order(NamedTuple):
-    """A run to ask for."""
+    """A run to ask for.
+
+    Attributes:
+        kind, input: of the run.
+        undo: whether it is rolled back when it has succeeded.
+        key: only one run of it may be under way.
+        stop_after: number of the event after which it is asked to stop.
+    """
 
     kind: str
     input: dict[str, Any]
     undo: bool = False
+    key: str | None = None
+    stop_after: int | None = None
 
 
 def orders(
-    chance: random.Random, mix: Sequence[str] = MIX, *, seconds: float = 0.1, dies: bool = True
+    chance: random.Random, mix: Sequence[str] = MIX, *, seconds: float = 0.1
 ) -> Iterator[Order]:
     """Runs of all kinds without end, the same for the same chance.
 
@@ -53,7 +65,6 @@ def orders(
         mix: kinds. `soak-blind` only where every worker that dies is dead: a provider without
             idempotency keys cannot be guarded against one that wakes up again.
         seconds: how long an effect takes, at the most.
-        dies: whether a provider may kill its caller.
     """
     for number in itertools.count():
         kind = chance.choice(mix)
@@ -71,8 +82,11 @@ def orders(
         given["faults"] = {}
         for step in ("blind",) if kind == BLIND else ("s0", "s1", "s2"):
             if (lot := chance.random()) < _LOST:
-                given["faults"][step] = "die" if dies and lot < _DIES else "lost"
-        yield Order(kind, given, undo=kind == TAKEN_BACK and chance.random() < 0.7)
+                given["faults"][step] = "die" if lot < _DIES else "lost"
+        undo = kind == TAKEN_BACK and chance.random() < 0.7
+        key = f"key-{chance.randrange(3)}" if chance.random() < _KEYED else None
+        stop = chance.randint(2, 15) if kind != BLIND and chance.random() < _STOPPED else None
+        yield Order(kind, given, undo, key, stop)
 
 
 class Workload:
@@ -126,12 +140,16 @@ class Workload:
     async def _live(self, order: Order) -> None:
         """One run from its acceptance to its end, rolled back where that is wanted."""
         body = {"kind": order.kind, "input": order.input, "title": order.input["name"]}
+        if order.key is not None:
+            body["concurrencyKey"] = order.key
         made = await self._post("/api/v1/runs", body)
         asked = Asked(name=order.input["name"], run_id=made["id"])
+        if order.stop_after is not None:
+            asked.ends = STOPPED
         self.asked.append(asked)
-        state = await self._follow(asked)
+        state = await self._follow(asked, stop_after=order.stop_after)
         for _ in range(_TAKEN_UP):
-            if state == "succeeded":
+            if state in asked.ends:
                 break
             state = await self._take_up(asked, order.kind, state)
         if order.undo and state == "succeeded":
@@ -152,17 +170,19 @@ class Workload:
             body: dict[str, Any] = {"happened": happened, "reason": "the provider was looked at"}
             if happened:
                 body["output"] = {"id": "looked up"}
-            await self._post(f"{path}/resolve", body)
+            await self._tell(f"{path}/resolve", body)
         else:
-            await self._post(f"{path}/retry", {"reason": "too many workers died on it"})
+            await self._tell(f"{path}/retry", {"reason": "too many workers died on it"})
         return await self._follow(asked, after=max(self.history.shown[asked.run_id]))
 
-    async def _follow(self, asked: Asked, after: int = 0) -> str:
+    async def _follow(self, asked: Asked, after: int = 0, *, stop_after: int | None = None) -> str:
         """Answer what a run waits for until it ends; returns the state that it ended in."""
         async for seen in self.history.follow(self._clients, asked.run_id, after):
             if isinstance(seen, str):
                 return seen
-            if _begins_to_wait(seen):
+            if seen.seq == stop_after:
+                await self._tell(f"/api/v1/runs/{asked.run_id}/cancel", {})
+            elif _begins_to_wait(seen):
                 await self._answer(asked)
         raise AssertionError("a stream ends with a state")
 
@@ -171,20 +191,30 @@ class Workload:
         for waiting in (await self._ask(self._clients, "GET", path)).get("waiting") or ():
             if waiting["type"] == "signal":
                 body = {"name": "go", "body": {"to": asked.name}}
-                await self._post(f"{path}/signals", body)
+                await self._tell(f"{path}/signals", body)
             elif waiting["type"] == "approval":
                 body = {"step": waiting["step"], "reason": "the soak says so"}
-                await self._post(f"{path}/approve", body, approver=True)
+                await self._tell(f"{path}/approve", body, approver=True)
 
-    async def _post(self, path: str, body: Any, *, approver: bool = False) -> Any:
+    async def _tell(self, path: str, body: Any, *, approver: bool = False) -> None:
+        """Ask for what may have been done already: by the same request, or by the run's end."""
         clients = self._approvers if approver else self._clients
-        return await self._ask(clients, "POST", path, body)
+        await self._ask(clients, "POST", path, body, done_before=True)
+
+    async def _post(self, path: str, body: Any) -> Any:
+        return await self._ask(self._clients, "POST", path, body)
 
     async def _ask(
-        self, clients: list[httpx.AsyncClient], method: str, path: str, body: Any = None
+        self,
+        clients: list[httpx.AsyncClient],
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        done_before: bool = False,
     ) -> Any:
         headers = {"idempotency-key": uuid.uuid4().hex} if body is not None else {}
-        for repeat in range(_GIVE_UP):
+        for _ in range(_GIVE_UP):
             client = clients[next(self._turns) % len(clients)]
             try:
                 answer = await client.request(
@@ -194,9 +224,10 @@ class Workload:
                 answer = None
             if answer is not None and answer.status_code < 400:
                 return answer.json() if answer.content else None
-            if answer is not None and answer.status_code == 409 and repeat:
-                return None  # it was done at the first time, and the answer was lost
-            if answer is not None and answer.status_code < 500 and answer.status_code != 429:
+            status = answer.status_code if answer is not None else 0
+            if answer is not None and status == 409 and done_before:
+                return None
+            if answer is not None and status < 500 and status not in (409, 429):
                 raise Refused(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
             self.again += 1
             await asyncio.sleep(_AGAIN_SECONDS)

@@ -7,6 +7,7 @@ event loop and waited for.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections import Counter
@@ -147,7 +148,8 @@ class RunStepTools:
         limit = left if seconds is None else min(left, seconds)
         tools = RunStepTools(run, step, seconds=limit, owner=self._owner)
         try:
-            return self._do(run.close_step(step, tools._perform(work, retry, observe)))
+            found = tools._perform(work, retry, repeatable, observe)
+            return self._do(run.close_step(step, found))
         except Exception as error:
             failed = self._do(run.fail_step(step, error))
             if isinstance(error, TowpathError):
@@ -231,28 +233,45 @@ class RunStepTools:
         self,
         work: Callable[[StepTools], Any],
         retry: Retry,
+        repeatable: bool,
         observe: Callable[[StepTools], Observed | None] | None,
     ) -> Any:
         self.check()
-        if observe is not None and self.of.attempts > 1:
-            seen = observe(self)
-            if seen is None:
-                raise OutcomeUnknown.of(self.of.name)
-            if seen.found:
-                self.log(f"Found that {self.of.name} had been done.")
-                return seen.output
-        for attempt in range(1, retry.attempts):
+        if observe is not None and self.of.attempts > 1 and (seen := self._look(observe)).found:
+            return seen.output
+        for attempt in itertools.count(1):
             try:
-                return work(self)
+                found = work(self)
+                break
             except Unavailable as error:
-                delay = pause(retry, attempt)
-                self.log(f"{error.what} Trying again in {delay:.1f} s.", level="warning")
-                self._run.cancelled.wait(min(delay, max(0.0, self.deadline - time.monotonic())))
-                self.check()
-                self.begin_again()
-        found = work(self)
+                # Who gave no answer may have done it all the same.
+                if not repeatable and (seen := self._look(observe)).found:
+                    return seen.output
+                if attempt >= retry.attempts:
+                    raise
+                self._rest(error, pause(retry, attempt))
         self._see_that_it_goes()
         return found
+
+    def _look(self, observe: Callable[[StepTools], Observed | None] | None) -> Observed:
+        """What looking at the world tells.
+
+        Raises:
+            OutcomeUnknown: it cannot tell, or nobody can look.
+        """
+        seen = observe(self) if observe is not None else None
+        if seen is None:
+            raise OutcomeUnknown.of(self.of.name)
+        if seen.found:
+            self.log(f"Found that {self.of.name} had been done.")
+        return seen
+
+    def _rest(self, error: Unavailable, delay: float) -> None:
+        """Wait before the work is called again from its top."""
+        self.log(f"{error.what} Trying again in {delay:.1f} s.", level="warning")
+        self._run.cancelled.wait(min(delay, max(0.0, self.deadline - time.monotonic())))
+        self.check()
+        self.begin_again()
 
     def _wait(
         self,

@@ -27,6 +27,7 @@ from towpath_engine.runs.measuring import StepTimes, register_worker
 from towpath_engine.runs.queue import TASK, OwnJobs
 from towpath_engine.runs.sweeping import CANCEL_CHANNEL, Sweep
 from towpath_engine.runs.tables import RUNS
+from towpath_engine.runs.trouble import tell_trouble
 from towpath_engine.secrets import Sealer
 from towpath_engine.store.database import Database, DatabaseUnavailable, Listener
 
@@ -198,6 +199,7 @@ class RunWorker:
             log.info("run.fence_lost", run=run_id)
         except DatabaseUnavailable as error:
             log.warning("run.left_open", run=run_id, error=error.why or error.what)
+            await tell_trouble(self._database, error)
         finally:
             # Threads that still work for it end at their next check.
             stop.set()

@@ -9,16 +9,27 @@ import sqlite3
 import subprocess
 import tempfile
 import threading
+from types import SimpleNamespace as Namespace
 
 import pytest
 
 from towpath_core.catalog import CatalogSource
 from towpath_core.entities import Entity
-from towpath_core.errors import Cancelled, Forbidden, NotFound, PluginError, StepFailed
+from towpath_core.errors import (
+    Cancelled,
+    Forbidden,
+    LimitExceeded,
+    NotFound,
+    PluginError,
+    StepFailed,
+    Unavailable,
+)
 from towpath_core.provisioning import Offering, Output, Size
+from towpath_core.runs import Observed
 from towpath_core.testing import RecordingContext, RecordingTools, forbid_io
 from towpath_core.testing.offers import inspect_offer, schema_faults
 from towpath_core.testing.quiet import IoAttempted
+from towpath_core.testing.records import OutcomeUnknown
 
 
 class TestTools:
@@ -66,7 +77,7 @@ class TestTools:
     def test_check_finds_the_deadline(self):
         RecordingTools(seconds=60).check()
 
-        with pytest.raises(Cancelled, match="deadline"):
+        with pytest.raises(LimitExceeded, match="deadline"):
             RecordingTools(seconds=0).check()
 
     def test_check_finds_the_cancelled_run_from_then_on(self):
@@ -86,6 +97,30 @@ class TestTools:
 
         with pytest.raises(Cancelled):
             tools.check()
+
+    @pytest.mark.parametrize(
+        ("observe", "found", "calls"),
+        [
+            (lambda tools: Observed(True, "seen"), "seen", 1),
+            (lambda tools: Observed(False), "made", 2),
+            (lambda tools: None, None, 1),
+            (None, None, 1),
+        ],
+    )
+    def test_what_must_not_be_repeated_is_looked_at_when_no_answer_came(
+        self, observe, found, calls
+    ):
+        tools = RecordingTools(key="run-7:0")
+
+        def make(step):
+            if tools.calls["make"] == 1:
+                raise Unavailable("Its answer was lost.")
+            return "made"
+
+        unknown = contextlib.nullcontext() if found else pytest.raises(OutcomeUnknown)
+        with unknown:
+            assert tools.step("make", make, repeatable=False, observe=observe) == found
+        assert tools.calls["make"] == calls
 
 
 class TestContext:
@@ -282,6 +317,25 @@ class TestOffers:
             found.mistyped == "towpath_catalog_sources offered Offering, which is no CatalogSource"
         )
         assert found.kind == CatalogSource.__name__
+
+    def test_a_run_kind_is_looked_at(self):
+        good = Namespace(
+            name="good-run",
+            title="Run",
+            description="Runs.",
+            input_schema={"type": "object"},
+            queue="default",
+            seconds=1.0,
+            run=lambda input, tools: {},
+        )
+        found = inspect_offer("towpath_run_kinds", good)
+        assert (found.kind, found.name) == ("RunKind", "good-run")
+        assert not (found.mistyped or found.misnamed or found.unsound or found.undescribed)
+
+        vars(good).update(name="Good", description=" ", input_schema={"required": ["a"]})
+        found = inspect_offer("towpath_run_kinds", good)
+        assert found.misnamed and len(found.unsound) == 2
+        assert found.undescribed == ("Good: description",)
 
     def test_what_lacks_words_is_told(self):
         found = inspect_offer("towpath_offerings", box(title=" ", outputs=(Output("path", ""),)))
