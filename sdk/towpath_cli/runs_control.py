@@ -168,7 +168,7 @@ def undo(
             code=REFUSED,
         )
     if session.out.form == "table":
-        show_undos(session, undos)
+        show_undos(session, run, undos)
     confirmed(f"Take back {len(undos)} in this order?", yes=yes)
     to_the_end(session, runs.undo(run, reason=reason), wait=wait)
 
@@ -225,8 +225,9 @@ def signal(
     A run that waits for it goes on at once; one that will wait for it does not wait.
     """
     body = _input({}, from_file, sets or ())
-    session.platform.runs.signal(run, name, body)
-    session.out.say(f"Run {run} is told: {name}.")
+    told = session.platform.runs.signal(run, name, body)
+    if not session.out.wire(told):
+        session.out.say(f"Run {told.id} is told: {name}. It is {told.state}.")
 
 
 def _input(known: Any, file: str | None, sets: list[str] | tuple[()]) -> dict[str, Any] | None:

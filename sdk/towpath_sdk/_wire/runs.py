@@ -262,7 +262,8 @@ class Undo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         name: what it does.
         owner: the kind or action that does it.
         data: what it is given; free-form.
-        state: `ready`, `done` or `failed`.
+        state: `ready`, `done` or `failed`; `error` says why.
+        undone_by: the run that took it back.
     """
 
     seq: int
@@ -273,3 +274,4 @@ class Undo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     state: str = "ready"
     run: str | None = None
     error: RunError | None = None
+    undone_by: str | None = None
