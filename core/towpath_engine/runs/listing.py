@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, case, cast, func, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, Select, case, cast, func, select, tuple_, union, union_all
 from sqlalchemy.dialects.postgresql import JSONB, array
 
 from towpath_core.identity import Principal
@@ -158,14 +158,21 @@ def references_of(principal: Principal) -> frozenset[str]:
 
 def asked_of(principal: Principal) -> ColumnElement[bool]:
     """Whether a run asks, or has asked, a principal for a yes."""
+    return RUNS.c.id.in_(_asked_runs(principal))
+
+
+def _asked_runs(principal: Principal) -> Select[Any]:
     approvers = cast(STEPS.c.wait.op("->")("approvers"), JSONB)
-    return RUNS.c.id.in_(_asking(approvers.has_any(array(sorted(references_of(principal))))))
+    return _asking(approvers.has_any(array(sorted(references_of(principal)))))
 
 
 def _visible(principal: Principal) -> list[ColumnElement[bool]]:
     if principal.is_admin:
         return []
-    return [or_(RUNS.c.created_by == audit.actor_of(principal), asked_of(principal))]
+    mine = RUNS.alias("mine")
+    own = select(mine.c.id).where(mine.c.created_by == audit.actor_of(principal))
+    # Not an OR, which would look at the runs of everybody.
+    return [RUNS.c.id.in_(union_all(own, _asked_runs(principal)))]
 
 
 def _asking(condition: ColumnElement[bool]) -> Select[Any]:
