@@ -140,7 +140,7 @@ class Platform:
         self.provisioning = ProvisioningService(database, host, self.runs, self.policy)
         self.bindings = BindingService(database, self.provisioning, self.runs, self.policy, sealer)
         self.starters = Starters(database, host, self.runs, self.policy, self.scaffolding)
-        self.schedules = ScheduleService(database, self.starters)
+        self.schedules = ScheduleService(database, self.starters, self.policy)
         self.approvals = Approvals(database, self.policy, self_approval=settings.runs.self_approval)
         self.undoing = Undoing(database, self.runs, self.policy)
         self.control = RunControl(

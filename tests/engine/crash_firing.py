@@ -1,6 +1,7 @@
-"""A process that tests kill while it starts the run of a schedule: `crash_firing.py URL POINT`.
+"""A process that tests kill while it starts the runs of schedules: `crash_firing.py URL POINT`.
 
-Says `there` with the run written and not committed (`before`), or when it is done (`after`).
+Says `there` with the run written and not committed (`before`), or when it is done (`after`). With
+the point `loop` it says so at once, and starts what is due until it is killed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ async def main() -> None:
     url, point = sys.argv[1:]
     database = Database(url, pool_size=2)
     runs = RunService(database, SEALER)
+    if point == "loop":
+        print("there", flush=True)
+        await Schedules(database, Starting(database, runs), poll_seconds=0.02).run()
     starter = (Stuck if point == "before" else Starting)(database, runs)
     await Schedules(database, starter).fire_due()
     print("there", flush=True)

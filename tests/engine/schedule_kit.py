@@ -30,7 +30,7 @@ class Starting(Starters):
         policy = PolicyGate(host)
         scaffolding = ScaffoldingService(database, host, CatalogIndex(), runs, policy)
         super().__init__(database, host, runs, policy, scaffolding)
-        self.host = host
+        self.host, self.policy = host, policy
         self.fault: Exception | None = None
         self.asked = 0
 
@@ -49,7 +49,7 @@ class Room:
         self.database = database
         self.runs = RunService(database, SEALER)
         self.starter = Starting(database, self.runs)
-        self.schedules = ScheduleService(database, self.starter)
+        self.schedules = ScheduleService(database, self.starter, self.starter.policy)
 
     def close(self) -> None:
         self.starter.host.close()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -316,36 +317,63 @@ async def test_the_loop_looks_when_the_next_time_comes(room):
     assert await room.firing(poll_seconds=5.0)._pause() == 5.0
 
 
-@pytest.mark.parametrize("point", ["before", "after"])
-async def test_a_process_that_is_killed_in_the_middle_leaves_one_run(room, point):
-    """Killed with -9 after it wrote the run and before it committed, or right after that."""
-    made = await room.make()
-    at = months_ago(0)
-    await room.due("nightly", at)
+@contextmanager
+def process(room, point):
+    """A process that starts runs; killed at the end of the block if it still lives."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TOWPATH")}
-    process = subprocess.Popen(
+    started = subprocess.Popen(
         [sys.executable, str(SCRIPT), room.database.url, point],
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
     )
     try:
-        await asyncio.to_thread(_there, process)
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+        started.stdout.close()
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+async def test_a_process_that_is_killed_in_the_middle_leaves_one_run(room, point):
+    """Killed with -9 after it wrote the run and before it committed, or right after that."""
+    made = await room.make()
+    at = months_ago(0)
+    await room.due("nightly", at)
+    with process(room, point) as firing:
+        await asyncio.to_thread(_there, firing)
         if point == "before":
             # It holds the row: nobody else is held up, or starts another run.
             assert await room.firing().fire_due() == 0
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        firing.send_signal(signal.SIGKILL)
+        firing.wait()
         count = 1 if point == "before" else 0
         await until(lambda: _fires(room.firing(), count))
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
     assert [run["id"] for run in await room.started()] == [firing_id(made.id, at)]
     assert await room.jobs() == [firing_id(made.id, at)]
     assert (await room.acts()).count("schedules:fire") == 1
     assert (await room.row())["last_at"] == at
+
+
+async def test_processes_that_are_killed_at_any_time_leave_one_run_for_each_time(room):
+    """Three start 300 runs beside each other; each is killed with -9 in the middle of its work."""
+    wanted = set()
+    for number in range(30):
+        made = await room.make(f"s{number}", overlap="queue", catch_up="all")
+        await room.due(f"s{number}", months_ago(9))
+        wanted |= {firing_id(made.id, months_ago(month)) for month in range(10)}
+    with process(room, "loop") as a, process(room, "loop") as b, process(room, "loop") as c:
+        for number, killed in enumerate((a, b, c), start=1):
+            await asyncio.to_thread(_there, killed)
+            least = number * 50
+            await until(lambda least=least: _as_many(room, least), seconds=60)
+            killed.send_signal(signal.SIGKILL)
+            killed.wait()
+    # What the dead had begun is free as soon as the database has noticed.
+    await until(lambda: _all_fired(room))
+    assert {run["id"] for run in await room.started()} == wanted
+    assert len(await room.jobs()) == 300 == (await room.acts()).count("schedules:fire")
 
 
 def _there(process: subprocess.Popen[str]) -> None:
@@ -357,3 +385,12 @@ def _there(process: subprocess.Popen[str]) -> None:
 
 async def _fires(clock: Schedules, count: int) -> bool:
     return await clock.fire_due() == count
+
+
+async def _as_many(room, least: int) -> bool:
+    return len(await room.started()) >= least
+
+
+async def _all_fired(room) -> bool:
+    await room.firing().fire_due()
+    return all(row["next_at"] > datetime.now(UTC) for row in await room.rows(SCHEDULES))

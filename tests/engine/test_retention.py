@@ -98,8 +98,9 @@ async def test_an_old_run_goes_with_all_that_hangs_on_it_and_the_audit_stays(roo
     shown = await room.schedules.get(ADA, str(made.id))
     assert shown.last_run is None
     for who in (ADA, ADMIN):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound) as caught:
             await room.runs.get(who, old)
+        assert "keep_days" in caught.value.why
         with pytest.raises(NotFound):
             await room.runs.events(who, old)
     assert await room.retention().prune() == 0

@@ -58,6 +58,8 @@ class Curfew:
     def decide(self, request: PolicyRequest) -> Decision:
         if self.closed and request.action == "run:start":
             return Deny(("not by night",))
+        if request.action == "run:schedule" and request.context["cron"].startswith("* "):
+            return Deny(("not every minute",))
         return Allow()
 
 
@@ -170,6 +172,19 @@ async def test_a_policy_is_asked_at_each_time_and_its_no_is_told(rooms: Rooms) -
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     await ada.post(f"{BASE}/nightly/pause")
     assert (await ada.post(f"{BASE}/nightly/resume")).status_code == 403
+
+
+async def test_a_policy_may_forbid_to_schedule_what_may_be_started(rooms: Rooms) -> None:
+    ada = await rooms.as_()
+    often = {"cron": "* * * * *"}
+    await ada.post(BASE, json=BODY)
+    for answer in (
+        await ada.post(BASE, json={**BODY, **often, "name": "other"}),
+        await ada.patch(f"{BASE}/nightly", json=often),
+    ):
+        assert answer.status_code == 403
+        assert "curfew: not every minute" in answer.json()["why"]
+    assert (await ada.post(f"{BASE}/nightly/run")).status_code == 201
 
 
 async def test_it_is_changed_paused_run_and_removed_under_its_tag(rooms: Rooms) -> None:

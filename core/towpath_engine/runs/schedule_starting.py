@@ -11,12 +11,14 @@ from sqlalchemy import func, select
 
 from towpath_core.errors import Conflict, Forbidden, LimitExceeded
 from towpath_core.identity import Principal
+from towpath_engine import audit
+from towpath_engine.runs.schedule_records import owner_of
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.terms import USUAL, Terms
 from towpath_engine.store.database import Transaction
 from towpath_engine.store.tables import TOKENS
 
-__all__ = ("AcceptsRuns", "check_open", "check_token", "start_run")
+__all__ = ("AcceptsRuns", "check_open", "check_token", "rights_of", "start_run")
 
 _MOST_OPEN = 100
 """Runs of one schedule that are open at a time."""
@@ -103,6 +105,20 @@ async def check_token(transaction: Transaction, row: Mapping[Any, Any]) -> None:
             "The token that the schedule has its rights from was revoked.",
             next="Its maker resumes it with another; its runs have the rights of that one then.",
         )
+
+
+async def rights_of(
+    transaction: Transaction, principal: Principal, row: Mapping[Any, Any]
+) -> Principal:
+    """Whose rights a run has that somebody asks for: one's own, or those that were kept.
+
+    Raises:
+        Forbidden: the token that those are from was revoked.
+    """
+    if audit.actor_of(principal) == row["created_by"]:
+        return principal
+    await check_token(transaction, row)
+    return owner_of(row)
 
 
 async def _open_runs(transaction: Transaction, schedule_id: UUID) -> int:

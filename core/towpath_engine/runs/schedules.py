@@ -7,9 +7,8 @@ the rights that the maker had when it was made, changed or resumed the last time
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -19,12 +18,12 @@ from towpath_core.identity import Principal
 from towpath_engine import audit
 from towpath_engine.clock import new_id
 from towpath_engine.idempotency import Request, recall, remember
+from towpath_engine.policy import PolicyGate
 from towpath_engine.runs.schedule_records import (
     ScheduleChange,
     ScheduleInfo,
     ScheduleSpec,
     check_spec,
-    owner_of,
     schedule_of,
     spec_of,
 )
@@ -40,7 +39,7 @@ from towpath_engine.runs.schedule_rows import (
 from towpath_engine.runs.schedule_starting import (
     AcceptsRuns,
     check_open,
-    check_token,
+    rights_of,
     start_run,
 )
 from towpath_engine.runs.schedule_tables import SCHEDULES
@@ -53,9 +52,10 @@ __all__ = ("ScheduleService",)
 class ScheduleService:
     """Everything about schedules but heeding the clock."""
 
-    def __init__(self, database: Database, starter: AcceptsRuns) -> None:
+    def __init__(self, database: Database, starter: AcceptsRuns, policy: PolicyGate) -> None:
         self._database = database
         self._starter = starter
+        self._policy = policy
 
     async def create(
         self,
@@ -171,7 +171,7 @@ class ScheduleService:
             check_spec(spec)
             if spec.name != row["name"]:
                 await take_name(transaction, spec.name)
-            rights = await _rights(transaction, principal, row)
+            rights = await rights_of(transaction, principal, row)
             moment = await moment_of(transaction)
             await self._try(transaction, rights, row["id"], spec, moment)
             values = {**msgspec.to_builtins(spec), "principal": msgspec.to_builtins(rights)}
@@ -214,7 +214,7 @@ class ScheduleService:
         async with self._database.begin() as transaction:
             row = await lock_schedule(transaction, principal, which, match)
             if row["paused"]:
-                rights = await _rights(transaction, principal, row)
+                rights = await rights_of(transaction, principal, row)
                 moment = await moment_of(transaction)
                 await self._try(transaction, rights, row["id"], spec_of(row), moment)
                 next_at = times_of(row["cron"], row["zone"]).next(moment)
@@ -260,7 +260,7 @@ class ScheduleService:
                 return UUID(answer)
             row = await lock_schedule(transaction, principal, which, None)
             await check_open(transaction, row)
-            rights = await _rights(transaction, principal, row)
+            rights = await rights_of(transaction, principal, row)
             moment = await moment_of(transaction)
             run_id = await start_run(transaction, self._starter, row, rights, new_id(), moment)
             await record(transaction, principal, "run", row, run_id=run_id)
@@ -275,7 +275,12 @@ class ScheduleService:
         spec: ScheduleSpec,
         moment: datetime,
     ) -> None:
-        """See that a run could be started, by starting one that is taken back at once."""
+        """See that policies let it be scheduled, and that a run could be started now.
+
+        That is seen by starting one, which is taken back at once.
+        """
+        facts = {"name": spec.name, "cron": spec.cron, "timeZone": spec.zone, "input": spec.input}
+        await self._policy.check(principal, "run:schedule", spec.kind, facts)
         row = {**msgspec.structs.asdict(spec), "id": schedule_id}
         attempt = await transaction.begin_nested()
         try:
@@ -288,17 +293,3 @@ class ScheduleService:
     ) -> ScheduleInfo:
         row = await find_schedule(transaction, principal, which)
         return schedule_of(row, await moment_of(transaction))
-
-
-async def _rights(
-    transaction: Transaction, principal: Principal, row: Mapping[Any, Any]
-) -> Principal:
-    """Whose rights a run has that somebody asks for: one's own, or those that were kept.
-
-    Raises:
-        Forbidden: the token that those are from was revoked.
-    """
-    if audit.actor_of(principal) == row["created_by"]:
-        return principal
-    await check_token(transaction, row)
-    return owner_of(row)
