@@ -545,15 +545,15 @@ class TestCancelling:
         assert len([r for r in await room.rows(AUDIT) if r["action"] == "runs:cancel"]) == 1
 
     async def test_a_request_at_the_moment_of_beginning_is_not_lost(self, room, monkeypatch):
-        load, cancelling = attempting_module.load_steps, []
+        begin, cancelling = attempting_module.journal_sql.begin, []
 
-        async def load_and_cancel(transaction, run_id):
-            # Waits for the run's row, and comes through when the attempt has begun.
+        async def begin_and_cancel(store, run_id, *rest):
+            found = await begin(store, run_id, *rest)
             cancelling.append(asyncio.create_task(room.control.cancel(ADA, run_id)))
             await asyncio.sleep(0.01)
-            return await load(transaction, run_id)
+            return found
 
-        monkeypatch.setattr(attempting_module, "load_steps", load_and_cancel)
+        monkeypatch.setattr(attempting_module.journal_sql, "begin", begin_and_cancel)
 
         async def work(tools):
             while True:
@@ -669,16 +669,14 @@ class TestEvents:
 
     async def test_lines_and_steps_keep_their_order_whoever_writes_them(self, room, monkeypatch):
         """The flush in the background and a step's own write must not overtake each other."""
-        monkeypatch.setattr("towpath_engine.runs.context._FLUSH_SECONDS", 0.0)
-        begin = room.database.begin
+        monkeypatch.setattr("towpath_engine.runs.writing._GATHER_SECONDS", 0.0)
+        one = room.database.one
 
-        @asynccontextmanager
-        async def slowly():
+        async def slowly(query, values):
             await asyncio.sleep(0.002)
-            async with begin() as transaction:
-                yield transaction
+            return await one(query, values)
 
-        monkeypatch.setattr(room.database, "begin", slowly)
+        monkeypatch.setattr(room.database, "one", slowly)
 
         async def do(run):
             for number in range(15):
@@ -702,16 +700,14 @@ class TestEvents:
     async def test_a_write_that_is_slow_is_not_overtaken(self, room, monkeypatch):
         run_id = await room.start()
         async with room.attempt(run_id) as run:
-            begin, go, waits = room.database.begin, asyncio.Event(), iter([True])
+            one, go, waits = room.database.one, asyncio.Event(), iter([True])
 
-            @asynccontextmanager
-            async def first_one_slow():
+            async def first_one_slow(query, values):
                 if next(waits, False):
                     await go.wait()
-                async with begin() as transaction:
-                    yield transaction
+                return await one(query, values)
 
-            monkeypatch.setattr(room.database, "begin", first_one_slow)
+            monkeypatch.setattr(room.database, "one", first_one_slow)
             run.log("one")
             slow = asyncio.create_task(run.flush())
             await asyncio.sleep(0)
@@ -726,18 +722,16 @@ class TestEvents:
     async def test_what_could_not_be_written_is_written_later(self, room, monkeypatch):
         run_id = await room.start()
         async with room.attempt(run_id) as run:
-            begin = room.database.begin
+            one = room.database.one
             run.log("one")
 
-            @asynccontextmanager
-            async def away():
+            async def away(query, values):
                 raise DatabaseUnavailable("The database does not answer.")
-                yield
 
-            monkeypatch.setattr(room.database, "begin", away)
+            monkeypatch.setattr(room.database, "one", away)
             with pytest.raises(DatabaseUnavailable):
                 await run.flush()
-            monkeypatch.setattr(room.database, "begin", begin)
+            monkeypatch.setattr(room.database, "one", one)
             run.log("two")
             await run.flush()
         logs = [e.body["message"] for e in await room.runs.events(ADA, run_id) if e.type == "log"]
