@@ -6,6 +6,7 @@ Knows nothing of terminals: `run_view` shows it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from towpath_cli.text import line
 if TYPE_CHECKING:
     from towpath_sdk import Event, Waiting
 
-__all__ = ("Board", "Line", "StepState", "amount")
+__all__ = ("Board", "Line", "StepState", "amount", "depth_of")
 
 _ENDED = frozenset({"succeeded", "failed", "cancelled", "unknown"})
 _OVER = _ENDED | {"skipped"}
@@ -142,7 +143,7 @@ class Board:
 
     def depth(self, step: StepState) -> int:
         """How many other steps a step is a part of."""
-        return sum(step.key.startswith(f"{key}/") for key in self.steps)
+        return depth_of(step.key, self.steps)
 
     @property
     def counts(self) -> str:
@@ -207,6 +208,12 @@ class Board:
 
 _KNOWN = frozenset({"state", "step", "wait", "progress", "log", "decision"})
 _REFUSED = frozenset({"rejected", "timed-out"})
+
+
+def depth_of(key: str, known: Container[str]) -> int:
+    """How many of the known steps the step of this key is a part of."""
+    parts = key.split("/")
+    return sum("/".join(parts[:number]) in known for number in range(1, len(parts)))
 
 
 def amount(value: float, unit: str) -> str:

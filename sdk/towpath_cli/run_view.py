@@ -50,6 +50,8 @@ _SHORTEST_BAR = 8
 _WIDEST = 100
 _SMALLEST = 4
 """Lines that are shown of however small a terminal."""
+_LONGEST_END = 200
+"""Lines that stay when it is over."""
 
 
 class RunView:
@@ -99,9 +101,9 @@ class RunView:
     def _paint(self, *, final: bool) -> None:
         width, height = self._size()
         above = [self._ansi(_told(said)) for said in self._board.said()]
-        room = None if final else max(_SMALLEST, height - 2)
+        room = _LONGEST_END if final else max(_SMALLEST, height - 2)
         most = min(width - 1, _WIDEST)
-        frame = fitted(self._lines(most, final=final), room)
+        frame = self._lines(most, room, final=final)
         for text in frame:
             text.truncate(most, overflow="ellipsis")
         painted = [self._ansi(text) for text in frame]
@@ -124,12 +126,21 @@ class RunView:
                 out += f"\x1b[{rows}F{now}\x1b[K\x1b[{rows}E"
         return out
 
-    def _lines(self, width: int, *, final: bool) -> list[Text]:
-        now = datetime.now(UTC)
-        lines: list[Text] = []
-        for step in self._board.steps.values():
-            lines += self._step(step, width, now, final=final)
-        return [*lines, self._footer(width, now, final=final)]
+    def _lines(self, width: int, room: int, *, final: bool) -> list[Text]:
+        """The last steps that there is room for, and the run itself below them."""
+        from rich.text import Text
+
+        now, steps = datetime.now(UTC), self._board.steps
+        lines, shown = [self._footer(width, now, final=final)], 0
+        for step in reversed(steps.values()):
+            group = self._step(step, width, now, final=final)
+            above = 1 if shown + 1 < len(steps) else 0  # a line tells of the others
+            if shown and len(lines) + len(group) + above > room:
+                break
+            lines, shown = [*group, *lines], shown + 1
+        if hidden := len(steps) - shown:
+            lines = [Text(f"  ... {hidden} more above", style="dim"), *lines]
+        return lines[-room:]
 
     def _step(self, step: StepState, width: int, now: datetime, *, final: bool) -> list[Text]:
         from rich.text import Text
@@ -241,16 +252,6 @@ def summary(board: Board) -> str:
     words = {"unknown": "ended, an effect is unknown,"}
     counts = f": {board.counts}" if board.counts else ""
     return f"{words.get(board.state, board.state)} after {took}{counts}"
-
-
-def fitted(lines: list[Text], room: int | None) -> list[Text]:
-    """The lines that fit; what is left out above is counted."""
-    if room is None or len(lines) <= room:
-        return lines
-    from rich.text import Text
-
-    hidden = len(lines) - room + 1
-    return [Text(f"  ... {hidden} more above", style="dim"), *lines[hidden:]]
 
 
 def _row(mark: str, style: str, name: str, took: str, width: int) -> Text:

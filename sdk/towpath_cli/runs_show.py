@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from towpath_cli.output import ago
+from towpath_cli.run_board import depth_of
 from towpath_cli.runs_next import next_commands
 from towpath_cli.session import Session
 from towpath_cli.timing import between, left
@@ -28,10 +29,10 @@ def show_run(session: Session, run: Run, *, steps: bool = True, undos: Sequence[
     session.out.record(_fields(run))
     if run.steps and steps:
         typer.echo()
-        keys = [one.key for one in run.steps]
+        keys = {one.key for one in run.steps}
         rows = [
             (
-                "- " * sum(one.key.startswith(f"{key}/") for key in keys) + (one.name or one.key),
+                "- " * depth_of(one.key, keys) + (one.name or one.key),
                 one.state,
                 str(one.attempts),
                 between(one.started_at, one.finished_at),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -322,6 +323,20 @@ def test_a_run_of_many_steps_fits_a_small_terminal() -> None:
     assert "The last one" in terminal.screen.lines[-2]
     shown.close()
     assert len(terminal.screen.lines) == 42  # the last word holds them all
+
+
+def test_a_run_of_very_many_steps_costs_no_more_than_one_of_few() -> None:
+    tell = Teller()
+    shown, terminal = view()
+    for number in range(5000):
+        shown.hear(tell("step", key=f"a/{number}", name=f"Step {number}", state="succeeded"))
+    begun = time.process_time()
+    for _ in range(10):
+        shown.tick()
+    assert time.process_time() - begun < 1
+    shown.close()
+    assert terminal.screen.lines[0] == "  ... 4802 more above"
+    assert len(terminal.screen.lines) == 200
 
 
 def test_colours_can_be_left_out_and_characters_too() -> None:

@@ -18,6 +18,8 @@ def failed(served: Served) -> HeldRun:
     held.step("fetch", "succeeded")
     held.step("publish", "running")
     error = {"code": "unavailable", "message": "The host is full.", "next": "Make room."}
+    held.step("publish/push", "running")
+    held.step("publish/push", "failed", error=error)
     held.step("publish", "failed", error=error)
     held.shape["input"] = {"values": {"port": 9000, "name": "boat", "tags": ["a"]}, "dry": False}
     held.end("failed", error=error)
@@ -105,6 +107,7 @@ def test_a_run_that_failed_shows_why_and_how_to_go_on(run, served: Served) -> No
     held.shape["secretNames"] = ["API_KEY", "PASSWORD"]
     done = run("runs", "show", held.id)
     assert "The host is full. (unavailable)" in done.stdout and "Make room." in done.stdout
+    assert "\n- Publish/push  failed" in done.stdout  # a part of the step above it
     assert f"  towpath runs retry {held.id} --secret API_KEY --secret PASSWORD\n" in done.stderr
     assert f"  towpath runs undo {held.id}\n" in done.stderr
 
