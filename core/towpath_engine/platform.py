@@ -119,7 +119,7 @@ class Platform:
         self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
-        self.run_metrics = RunMetrics(database)
+        self.run_metrics = RunMetrics(database, settings.runs.takeover_seconds)
         rules = CatalogRules(settings.catalog_rules)
         self.reader = LocationReader(host, rules=rules)
         self.validator = Validator(host, rules=rules)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from towpath_cli.follow import decided, living, take_up
+from towpath_cli.follow import decided, wait
 from towpath_cli.output import ago
 from towpath_cli.runs_next import answer_to
 from towpath_cli.runs_show import progress_of, show_run, state_of, undos_of
@@ -122,22 +122,7 @@ def logs(
         for event in runs.events(run, after=after):
             _print(session, run, event)
         return
-    with take_up(session, run):
-        if session.out.form != "table":
-            runs.wait(
-                run,
-                timeout=session.options.timeout,
-                on_event=lambda event: _print(session, run, event),
-                after=after,
-            )
-            return
-        with living(session, run, sys.stdout) as hear:
-            runs.wait(
-                run,
-                timeout=session.options.timeout,
-                on_event=hear or (lambda event: _print(session, run, event)),
-                after=after,
-            )
+    wait(session, run, sys.stdout, lambda event: _print(session, run, event), after=after)
 
 
 def _print(session: Session, run: str, event: Event) -> None:

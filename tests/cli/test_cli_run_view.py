@@ -16,7 +16,7 @@ from screen import Screen
 from towpath_cli.run_board import Board, amount
 from towpath_cli.run_view import RunView, summary
 from towpath_cli.timing import left, moment, seconds_of, spent
-from towpath_sdk import Event, Run
+from towpath_sdk import Event, Run, TransportFailed
 
 BEGUN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 ID = "0192f0c1-1d4e-7c11-9b1e-0c8d7f4a2b10"
@@ -254,6 +254,17 @@ def test_a_run_that_may_not_begin_says_why() -> None:
     shown.hear(Teller()("state", state="queued"))
     shown.tick()
     assert terminal.screen.lines[0].startswith("◷ Move orders · orders is busy  ")
+
+
+def test_a_lost_connection_is_told() -> None:
+    shown, terminal = view()
+    shown.hear(Teller()("state", state="running"))
+    shown.connection(TransportFailed("GET /x lost the connection."))
+    shown.tick()
+    assert terminal.screen.lines[0].startswith("! Move orders · connection lost, trying again")
+    shown.connection(None)
+    shown.tick()
+    assert "Move orders · running" in terminal.screen.lines[0]
 
 
 def test_a_long_question_is_shown_whole() -> None:

@@ -261,3 +261,38 @@ async def test_a_run_that_was_refused_asks_again_when_it_is_taken_up(asking):
         await asking.waits(asking.run_id)
         await asking.approvals.approve(BOB, asking.run_id)
         assert (await asking.done(asking.run_id)).state == "succeeded"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_a_yes_is_to_what_was_asked_and_not_to_another_input(yard_with, inside):
+    calls = Calls()
+    calls.fails["make"] = Rejected("No luck.")
+
+    def gate(input):
+        def work(tools):
+            tools.step("before", calls("before"))
+            return tools.approval("size", "?", approvers=OPS, subject=dict(input)).by
+
+        return work
+
+    def do(input, tools):
+        tools.step("gate", gate(input)) if inside else gate(input)(tools)
+        return tools.step("make", calls("make", input["n"]))
+
+    yard = await yard_with(Kind(do))
+    run_id = await yard.start(input={"n": 1})
+    async with yard.working():
+        step = await yard.waits(run_id)
+        await yard.approvals.approve(BOB, run_id)
+        await yard.done(run_id)
+        # The same again needs no other yes.
+        await yard.control.retry(ADA, run_id)
+        await yard.done(run_id)
+        assert len(calls.keys["make"]) == 2
+        calls.fails.clear()
+        await yard.control.retry(ADA, run_id, input={"n": 1000})
+        again = await yard.waits(run_id)
+        assert (step["wait"]["subject"], again["wait"]["subject"]) == ({"n": 1}, {"n": 1000})
+        await yard.approvals.approve(BOB, run_id)
+        assert (await yard.done(run_id)).output == {"found": 1000}
+    assert calls.counts() == {"before": 1, "make": 3}

@@ -236,7 +236,7 @@ class TestGoldenPaths:
                 {"id": "two", "action": "test:act", "input": {"n": "${{ parameters.name }}"}},
                 {"id": "three", "action": "test:write", "input": {"line": "three"}},
             ],
-            output={"name": "${{ steps.two.output.n }}", "text": "${{ steps.three.output.all }}"},
+            output={"name": "${{ steps.two.output.n }}", "lines": "${{ steps.three.output.all }}"},
         )
         self.home = tmp_path / "home" / "workspaces"
         return yard
@@ -257,7 +257,7 @@ class TestGoldenPaths:
         assert (await yard.row(run_id))["queue"] == "scaffold"
         async with yard.working():
             info = await yard.done(run_id)
-        assert info.output == {"name": "gate", "text": "one three "}
+        assert info.output == {"name": "gate", "lines": "one three "}
         with pytest.raises(Invalid, match="name"):
             await yard.start("scaffold", {"template": "t", "values": {"name": 1}})
         with pytest.raises(Invalid):
@@ -281,7 +281,7 @@ class TestGoldenPaths:
                 await yard.control.retry(ADA, run_id, input={"template": "other", "values": {}})
             await yard.control.retry(ADA, run_id, input={"values": {"name": "good"}})
             info = await yard.done(run_id)
-        assert (info.state, info.output) == ("succeeded", {"name": "good", "text": "one three "})
+        assert (info.state, info.output) == ("succeeded", {"name": "good", "lines": "one three "})
         assert [call["line"] for call in self.write.calls] == ["one", "three"]
         assert self.act.keys == [f"{run_id}:2"] * 2
         assert not list(self.home.iterdir())
@@ -297,7 +297,7 @@ class TestGoldenPaths:
             self.fails = set()
             await yard.control.retry(ADA, run_id)
             info = await yard.done(run_id)
-        assert info.output["text"] == "one three "
+        assert info.output["lines"] == "one three "
         assert [call["line"] for call in self.write.calls] == ["one", "one", "three"]
 
     async def test_files_of_what_has_ended_long_ago_are_removed(self, yard):

@@ -73,7 +73,7 @@ def test_openmetrics_is_given_where_it_is_asked_for() -> None:
 
 def test_every_metric_is_on_the_page_with_its_type_and_labels() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
-    rows = re.findall(r"^\| `(towpath_\w+)` \| (\w+) \| ([^|]*) \|", page.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(towpath_\w+)` \| (\w+) \|([^|]*)\|", page.read_text(), re.MULTILINE)
     told = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     body, _ = encoded(SCRAPE, "")
     found = {}

@@ -256,12 +256,14 @@ class Undo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """One thing that taking back a run would do.
 
     Attributes:
-        seq: its number; the highest is done first.
+        seq: its number within its run; the highest is done first.
+        run: the run that did it: the one that was asked about, or one that it began.
         step: the step whose effect it takes back.
         name: what it does.
         owner: the kind or action that does it.
         data: what it is given; free-form.
-        state: `ready`, `done` or `failed`.
+        state: `ready`, `done` or `failed`; `error` says why.
+        undone_by: the run that took it back.
     """
 
     seq: int
@@ -270,4 +272,6 @@ class Undo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     owner: str
     data: dict[str, Any] = msgspec.field(default_factory=dict)
     state: str = "ready"
+    run: str | None = None
     error: RunError | None = None
+    undone_by: str | None = None
