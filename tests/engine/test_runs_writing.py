@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 from engine_kit import ADA, FAST, SEALER, Kind, Plugin, ended, load_host, until, working
+from msgspec.structs import replace
 from sqlalchemy import select, text, update
 
 from towpath_engine.runs import journal_sql
@@ -138,6 +139,23 @@ class TestBothWays:
         assert (await room.rows(RUNS))[0]["crashes"] == 3
         await journal_sql.write(room.database, fence, [step_event(DONE)], [DONE])
         assert (await room.rows(RUNS))[0]["crashes"] == 0
+
+    async def test_what_only_json_can_say_is_kept(self, room):
+        odd = {
+            "nul": "a\0b",
+            "big": 2**70,
+            "z": '"\\u0000',
+            "a": ["{}", "NULL", None, "\U0001f6a2"],
+        }
+        fence = await room.begun()
+        done = replace(DONE, output=odd)
+        await journal_sql.write(room.database, fence, [Event("log", odd), step_event(done)], [done])
+        await journal_sql.end(room.database, fence, [LAST], [], output=odd, job_id=None)
+        found = await room.everything()
+        assert found["run_events"][2]["body"] == odd
+        assert list(found["run_events"][2]["body"]) == list(odd)
+        assert found["run_steps"][0]["output"] == odd
+        assert found["runs"][0]["output"] == odd
 
 
 class TestFence:

@@ -194,7 +194,7 @@ class RunContext:
         try:
             tools = self._tools(step, seconds, owner)
             found = await self.try_often(work, tools, seconds)
-            if commit is None and self._writer.going:
+            if commit is None and self.going:
                 return self.close_step_soon(step, found)
             return await self.close_step(step, found, commit)
         except (FenceLost, DatabaseUnavailable):
@@ -344,6 +344,11 @@ class RunContext:
     def flushing(self) -> AbstractAsyncContextManager[None]:
         """Write events as they come, until the block ends."""
         return self._writer.writing()
+
+    @property
+    def going(self) -> bool:
+        """Whether what waits to be written is written by itself."""
+        return self._writer.going
 
     def _concerns_nobody(self) -> bool:
         """Whether the run's end changes nothing but the run."""

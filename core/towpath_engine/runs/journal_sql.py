@@ -2,8 +2,9 @@
 
 What belongs together (events, steps, the run's end, its job) is written by one statement with
 several parts. Each part takes its rows from the first, which holds the run's row under the fence:
-where the fence is lost, there are none and nothing is written. JSON goes in as text and keeps its
-order. Times are the database's.
+where the fence is lost, there are none and nothing is written. JSON goes in as arrays of texts that
+nothing looks into: it keeps its order, and characters that only JSON can hold. Times are the
+database's.
 """
 
 from __future__ import annotations
@@ -106,9 +107,10 @@ _HELD_TO_END = """
 _EVENTS = """
     , events AS (
         INSERT INTO run_events (run_id, seq, type, body, at)
-        SELECT %(run)s, held.last_event - %(count)s + e.number, e.event ->> 'type',
-            e.event -> 'body', clock_timestamp()
-        FROM held, json_array_elements(%(events)s::json) WITH ORDINALITY AS e (event, number)
+        SELECT %(run)s, held.last_event - %(count)s + e.number, e.type, e.body::json,
+            clock_timestamp()
+        FROM held, unnest(%(types)s::text[], %(bodies)s::text[])
+            WITH ORDINALITY AS e (type, body, number)
     )
 """
 
@@ -116,11 +118,13 @@ _STEPS = """
     , steps AS (
         INSERT INTO run_steps (run_id, seq, key, name, state, attempts, effect, wait, output,
             error, started_at, finished_at)
-        SELECT %(run)s, s.seq, s.key, s.name, s.state, s.attempts, s.effect, s.wait, s.output,
-            s.error, clock_timestamp(), CASE WHEN s.ended THEN clock_timestamp() END
-        FROM held, json_to_recordset(%(steps)s::json) AS s (seq int, key text, name text,
-            state text, attempts int, effect text, wait json, output json, error json,
-            ended boolean)
+        SELECT %(run)s, s.seq, s.key, s.name, s.state, s.attempts, s.effect, s.wait::json,
+            s.output::json, s.error::json, clock_timestamp(),
+            CASE WHEN s.state NOT IN ('running', 'waiting') THEN clock_timestamp() END
+        FROM held, unnest(%(seqs)s::int[], %(keys)s::text[], %(names)s::text[],
+            %(states)s::text[], %(tries)s::int[], %(effects)s::text[], %(waits)s::text[],
+            %(outputs)s::text[], %(errors)s::text[])
+            AS s (seq, key, name, state, attempts, effect, wait, output, error)
         ON CONFLICT (run_id, seq) DO UPDATE SET state = excluded.state,
             attempts = excluded.attempts, wait = excluded.wait, output = excluded.output,
             error = excluded.error, finished_at = excluded.finished_at
@@ -181,7 +185,7 @@ async def write(
     """
     values = _values(fence, events, steps)
     if steps:
-        values["steps"] = _rows(steps)
+        values |= _columns(steps)
     if await store.one(_WRITE if steps else _WRITE_EVENTS, values) is None:
         raise _lost(fence)
 
@@ -215,8 +219,8 @@ async def end(
     """
     values = {
         **_values(fence, events, steps),
-        "steps": _rows(steps),
-        "output": None if output is None else _text(output),
+        **_columns(steps),
+        "output": _text(output),
         "job": job_id,
     }
     found = await store.one(_END, values)
@@ -227,24 +231,31 @@ async def end(
 
 def _values(fence: Fence, events: Sequence[Event], steps: Sequence[StepInfo]) -> dict[str, Any]:
     return {
-        "got_on": any(map(_ended, steps)),
         "run": fence.run_id,
         "attempt": fence.attempt,
+        "got_on": any(step.state not in ("running", "waiting") for step in steps),
         "count": len(events),
-        "events": _text(events),
+        "types": [event.type for event in events],
+        "bodies": [_text(event.body) for event in events],
     }
 
 
-def _rows(steps: Sequence[StepInfo]) -> str:
-    return _text([{**msgspec.structs.asdict(step), "ended": _ended(step)} for step in steps])
+def _columns(steps: Sequence[StepInfo]) -> dict[str, Any]:
+    return {
+        "seqs": [step.seq for step in steps],
+        "keys": [step.key for step in steps],
+        "names": [step.name for step in steps],
+        "states": [step.state for step in steps],
+        "tries": [step.attempts for step in steps],
+        "effects": [step.effect for step in steps],
+        "waits": [_text(step.wait) for step in steps],
+        "outputs": [_text(step.output) for step in steps],
+        "errors": [_text(step.error) for step in steps],
+    }
 
 
-def _ended(step: StepInfo) -> bool:
-    return step.state not in ("running", "waiting")
-
-
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+def _text(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 def _lost(fence: Fence) -> FenceLost:

@@ -149,7 +149,7 @@ class RunStepTools:
         tools = RunStepTools(run, step, seconds=limit, owner=self._owner)
         try:
             found = tools._perform(work, retry, repeatable, observe)
-            if not repeatable:
+            if not (repeatable and run.going):
                 return self._do(run.close_step(step, found))
             self._see_that_it_goes()
             return run.close_step_soon(step, found)

@@ -7,9 +7,9 @@ of a step rides with what is written next, which is a moment later at the latest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -23,6 +23,8 @@ from towpath_engine.store.database import Database, Transaction
 __all__ = ("RunWriter",)
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _GATHER_SECONDS = 0.003
 """Events that come so soon after the first are written with it."""
@@ -64,11 +66,7 @@ class RunWriter:
             FenceLost: the attempt is not the current one; nothing is written.
             DatabaseUnavailable: nothing is written; what waited waits on.
         """
-        async with self._taken() as (events, ended):
-            events = [*events, *map(step_event, steps)]
-            if events:
-                changed = [*_without(ended, steps), *steps]
-                await journal_sql.write(self._database, self._fence, events, changed)
+        await _whole(self._write(steps))
 
     def later(self, step: StepInfo) -> None:
         """Write the end of a step with what is written next, or soon. Called from any thread."""
@@ -76,10 +74,7 @@ class RunWriter:
 
     async def end(self, event: Event, *, output: Any, job_id: int | None) -> bool:
         """Write what waits, and the end of a run that succeeded; see `journal_sql.end`."""
-        async with self._taken() as (events, ended):
-            return await journal_sql.end(
-                self._database, self._fence, [*events, event], ended, output=output, job_id=job_id
-            )
+        return await _whole(self._end(event, output, job_id))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -110,6 +105,19 @@ class RunWriter:
             self._sleep()
             await self._flush(again=False)
 
+    async def _write(self, steps: Sequence[StepInfo]) -> None:
+        async with self._taken() as (events, ended):
+            events = [*events, *map(step_event, steps)]
+            if events:
+                changed = [*_without(ended, steps), *steps]
+                await journal_sql.write(self._database, self._fence, events, changed)
+
+    async def _end(self, event: Event, output: Any, job_id: int | None) -> bool:
+        async with self._taken() as (events, ended):
+            return await journal_sql.end(
+                self._database, self._fence, [*events, event], ended, output=output, job_id=job_id
+            )
+
     @asynccontextmanager
     async def _taken(self) -> AsyncIterator[tuple[list[Event], list[StepInfo]]]:
         async with self._turn:
@@ -117,7 +125,7 @@ class RunWriter:
             events, ended = self._buffer.take()
             try:
                 yield events, ended
-            except Exception:
+            except BaseException:
                 self._buffer.give_back(events, ended)
                 raise
 
@@ -156,6 +164,11 @@ class RunWriter:
             log.warning("run.flush", run=str(self._fence.run_id))
             if again:
                 self._wake(_AGAIN_SECONDS)
+
+
+async def _whole(write: Coroutine[Any, Any, T]) -> T:
+    """Let a write come to its end though nobody may wait for it: so what became of it is known."""
+    return await asyncio.shield(asyncio.create_task(write))
 
 
 def _without(steps: Sequence[StepInfo], others: Sequence[StepInfo]) -> list[StepInfo]:
