@@ -11,13 +11,15 @@ UP ?=
 SIZES ?= 1000 10000 100000
 BENCH_SECONDS ?= 10
 BENCH_OUT ?= bench.json
+BENCH_RUNS ?=
+BENCH_RUNS_OUT ?= bench-runs.json
 BENCH = $(BIN)/python tools/bench --out $(BENCH_OUT)
 CONFORMANCE ?=
 DIFFERENTIAL ?=
 SOAK ?=
 SOAK_OUT ?= soak.json
 
-.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick differential soak soak-quick clean
+.PHONY: help setup up demo test conformance conformance-model check format lint types imports docs api bench bench-quick bench-runs differential soak soak-quick clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -76,6 +78,9 @@ bench: $(READY) ## Measure the gateway beside the floor of this machine: SIZES="
 
 bench-quick: $(READY) ## The same with 1,000 entities and two seconds a read
 	@$(BENCH) --sizes 1000 --seconds 2
+
+bench-runs: $(READY) ## Measure runs beside jobs of the queue that do nothing
+	@$(BIN)/python tools/bench/runs.py --out $(BENCH_RUNS_OUT) $(BENCH_RUNS)
 
 differential: $(READY) ## Ask the catalog and the npm client the same 10,000 random questions
 	@$(BIN)/python tools/conformance/differential.py $(DIFFERENTIAL)

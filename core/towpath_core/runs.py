@@ -232,7 +232,8 @@ class StepTools(Protocol):
             name: names the question within the code that calls this.
             question: what they are asked, one sentence.
             approvers: references of users and groups who may answer; administrators always may.
-                Never the one who started the run, unless a policy says so.
+                Never the one who started the run or took it up again, unless the operator of the
+                platform allows that. Asked again where the run goes on with another input.
             seconds: how long to wait; without it until somebody answers.
             subject: JSON that shows what the question is about, such as a plan and its hash.
 

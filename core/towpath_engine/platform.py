@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -37,11 +38,13 @@ from towpath_engine.catalog.watching import ChangeHub
 from towpath_engine.egress.client import EgressClient
 from towpath_engine.egress.handing import hand_over
 from towpath_engine.policy import PolicyGate
+from towpath_engine.provisioning.backends import Backends
 from towpath_engine.provisioning.bindings import BindingService
-from towpath_engine.provisioning.executors import Backends, provisioning_executors
+from towpath_engine.provisioning.executors import provisioning_executors
 from towpath_engine.provisioning.marks import WHEN_STOPPED
 from towpath_engine.provisioning.reopening import WHEN_RETRIED
 from towpath_engine.provisioning.service import ProvisioningService
+from towpath_engine.provisioning.undoing import DELETE, DeleteResource
 from towpath_engine.runs.approvals import Approvals
 from towpath_engine.runs.children import Children
 from towpath_engine.runs.context import Executor
@@ -62,6 +65,8 @@ from towpath_engine.runs.undoing import UNDO, Undoing, one_at_a_time
 from towpath_engine.runs.worker import RunWorker, WorkerTimes
 from towpath_engine.scaffolding.executor import ScaffoldExecutor
 from towpath_engine.scaffolding.service import ScaffoldingService
+from towpath_engine.scaffolding.tidying import Tidying
+from towpath_engine.scaffolding.undoing import UNREGISTER, UnregisterLocation
 from towpath_engine.secrets import Sealer
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
@@ -114,7 +119,7 @@ class Platform:
         self.sight = Sight(index, self.policy)
         self.tokens = TokenService(database, sealer)
         self.runs = RunService(database, sealer)
-        self.run_metrics = RunMetrics(database)
+        self.run_metrics = RunMetrics(database, settings.runs.takeover_seconds)
         rules = CatalogRules(settings.catalog_rules)
         self.reader = LocationReader(host, rules=rules)
         self.validator = Validator(host, rules=rules)
@@ -166,16 +171,27 @@ class Platform:
             times=times or WorkerTimes.of_takeover(runs.takeover_seconds, runs.grace_seconds),
             starting=Children(self.database, self.starters, self.control),
             max_crashes=runs.max_crashes,
-            chores=(self.control.heal,),
+            chores=(self.control.heal, Tidying(self.database, self._workspaces).tick),
         )
+
+    @property
+    def _workspaces(self) -> Path:
+        return self.settings.home / "workspaces"
 
     def _executors(self) -> dict[str, Executor]:
         backends = Backends(self.database, self.host, self.provisioning, self.catalog, self.sealer)
-        workspaces = self.settings.home / "workspaces"
-        scaffold = ScaffoldExecutor(self.host, self.catalog, self.reader, self.policy, workspaces)
+        scaffold = ScaffoldExecutor(
+            self.host, self.catalog, self.reader, self.policy, self._workspaces
+        )
         return {
             "scaffold": scaffold,
-            UNDO: UndoExecutor(self.host),
+            UNDO: UndoExecutor(
+                self.host,
+                {
+                    DELETE: DeleteResource(backends, self.policy),
+                    UNREGISTER: UnregisterLocation(self.catalog),
+                },
+            ),
             **provisioning_executors(backends),
             **run_kind_executors(self.host),
         }

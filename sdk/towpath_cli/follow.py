@@ -18,9 +18,10 @@ from towpath_cli.text import line
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from towpath_cli.run_view import RunView
     from towpath_sdk import Event, Run
 
-__all__ = ("Hear", "PlainLines", "follow", "living", "take_up")
+__all__ = ("Hear", "PlainLines", "decided", "follow", "wait")
 
 Hear = Callable[["Event"], None]
 
@@ -36,14 +37,23 @@ def follow(session: Session, run_id: str, *, after: int = 0) -> Run:
         typer.Exit: the user interrupted the watching; the run goes on.
     """
     plain = PlainLines(run_id, session.out.say)
-    with take_up(session, run_id), living(session, run_id, sys.stderr) as hear:
+    return wait(session, run_id, sys.stderr, plain.hear, after=after)
+
+
+def wait(session: Session, run_id: str, stream: TextIO, hear: Hear, *, after: int = 0) -> Run:
+    """The same, on a stream: its terminal shows the run, or `hear` is given its events."""
+    with _take_up(session, run_id), _living(session, run_id, stream) as view:
         return session.platform.runs.wait(
-            run_id, timeout=session.options.timeout, on_event=hear or plain.hear, after=after
+            run_id,
+            timeout=session.options.timeout,
+            on_event=view.hear if view is not None else hear,
+            on_connection=view.connection if view is not None else None,
+            after=after,
         )
 
 
 @contextmanager
-def take_up(session: Session, run_id: str) -> Iterator[None]:
+def _take_up(session: Session, run_id: str) -> Iterator[None]:
     """Tell who stops watching a run how to take it up again, and what to do where it failed."""
     from towpath_sdk import RunFailed, TransportFailed, WaitTimeout
 
@@ -63,11 +73,8 @@ def take_up(session: Session, run_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def living(session: Session, run_id: str, stream: TextIO) -> Iterator[Hear | None]:
-    """Show a run on a terminal while the block lasts; gives what is to hear its events.
-
-    Gives None where the stream is none that lines can be written over on.
-    """
+def _living(session: Session, run_id: str, stream: TextIO) -> Iterator[RunView | None]:
+    """Show a run while the block lasts; gives None where lines cannot be written over."""
     console = _console(session, stream)
     if console is None:
         yield None
@@ -75,17 +82,22 @@ def living(session: Session, run_id: str, stream: TextIO) -> Iterator[Hear | Non
     from towpath_cli.run_view import watched
 
     with watched(session.platform.runs.get(run_id), stream, console) as view:
-        yield view.hear
+        yield view
 
 
 def _console(session: Session, stream: TextIO) -> Console | None:
-    if not stream.isatty():
+    if (session.out.form != "table" and stream is sys.stdout) or not stream.isatty():
         return None
     from rich.console import Console
 
     plain = session.out.color is False
     console = Console(file=stream, no_color=plain, highlight=False, markup=False, emoji=False)
     return None if console.is_dumb_terminal or console.legacy_windows else console
+
+
+def decided(event: Event) -> bool:
+    """Whether an event tells again what a decision has told: that a wait was answered."""
+    return event.type == "wait" and event.body.get("outcome") in ("approved", "rejected")
 
 
 class PlainLines:
@@ -114,7 +126,9 @@ class PlainLines:
             self._say(f"  {line(event.text)}")
         elif event.type == "progress":
             self._progress(step, event)
-        elif event.type == "wait":
+        elif event.type in ("wait", "decision"):
+            if decided(event):
+                return
             self._say(self._about(step, event))
             if (waiting := event.waiting) and (command := answer_to(waiting, self._id)):
                 self._say(f"  Answer it: {command}")

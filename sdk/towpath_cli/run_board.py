@@ -57,13 +57,13 @@ class StepState:
 
     def enter(self, state: str, at: datetime) -> None:
         """Take in what became of the step."""
-        if state == "running" and self.state != "waiting":
-            if self.tries and not self.over:
-                return
+        if state == "running" and (self.begun is None or self.over):
             self.begun, self.ended, self.done, self.error = at, None, None, ""
             self.tries += 1
             self._samples.clear()
         if state == "waiting":
+            if self.over:  # to be done again
+                self.begun, self.ended, self.error = None, None, ""
             self.since = self.since or at
         else:
             self.waiting = self.since = None
@@ -188,7 +188,7 @@ class Board:
             return
         outcome = event.body.get("outcome")
         step.enter("failed" if outcome in _REFUSED else "succeeded", event.at)
-        if outcome in _DECIDED:
+        if outcome == "timed-out":
             self._said.append(Line(f"{step.name}: {event.text}", "decision"))
 
     def _progress(self, event: Event) -> None:
@@ -196,13 +196,17 @@ class Board:
         if step is not None:
             step.progress(event.body, event.at)
 
+    def _decision(self, event: Event) -> None:
+        step = self.steps.get(str(event.body.get("step")))
+        about = f"{step.name}: " if step is not None else ""
+        self._said.append(Line(f"{about}{event.text}", "decision"))
+
     def _log(self, event: Event) -> None:
         self._said.append(Line(event.text, str(event.body.get("level", "info"))))
 
 
-_KNOWN = frozenset({"state", "step", "wait", "progress", "log"})
+_KNOWN = frozenset({"state", "step", "wait", "progress", "log", "decision"})
 _REFUSED = frozenset({"rejected", "timed-out"})
-_DECIDED = _REFUSED | {"approved"}
 
 
 def amount(value: float, unit: str) -> str:

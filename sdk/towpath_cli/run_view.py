@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from towpath_sdk import Event, Run, Waiting
+    from towpath_sdk import Event, PlatformError, Run, Waiting
 
 __all__ = ("RunView", "summary", "watched")
 
@@ -69,6 +69,7 @@ class RunView:
         self._console = console
         self._board = Board()
         self._lock = threading.Lock()
+        self._lost = False
         self._painted: list[str] = []
         self._cells: list[int] = []
         self._width = 0
@@ -78,6 +79,11 @@ class RunView:
         """Take in an event; it is seen with the next tick."""
         with self._lock:
             self._board.hear(event)
+
+    def connection(self, error: PlatformError | None) -> None:
+        """Take in that the connection was lost, or with None that it is back."""
+        with self._lock:
+            self._lost = error is not None
 
     def tick(self) -> None:
         """Bring the screen up to date."""
@@ -167,6 +173,8 @@ class RunView:
             return _row(*self._mark(self._board.state, final=True), summary(self._board), "", width)
         mark, style = self._mark(self._board.state, final=final)
         state = self._held if self._board.state == "queued" else self._board.state
+        if self._lost:
+            mark, style, state = "!", "red", "connection lost, trying again"
         begun = self._board.begun
         took = spent((now - begun).total_seconds()) if begun else ""
         name = f"{self._title} · {state}" if self._title else state

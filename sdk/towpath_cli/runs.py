@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from towpath_cli.follow import living, take_up
+from towpath_cli.follow import decided, wait
 from towpath_cli.output import ago
 from towpath_cli.runs_next import answer_to
 from towpath_cli.runs_show import progress_of, show_run, state_of, undos_of
@@ -122,22 +122,7 @@ def logs(
         for event in runs.events(run, after=after):
             _print(session, run, event)
         return
-    with take_up(session, run):
-        if session.out.form != "table":
-            runs.wait(
-                run,
-                timeout=session.options.timeout,
-                on_event=lambda event: _print(session, run, event),
-                after=after,
-            )
-            return
-        with living(session, run, sys.stdout) as hear:
-            runs.wait(
-                run,
-                timeout=session.options.timeout,
-                on_event=hear or (lambda event: _print(session, run, event)),
-                after=after,
-            )
+    wait(session, run, sys.stdout, lambda event: _print(session, run, event), after=after)
 
 
 def _print(session: Session, run: str, event: Event) -> None:
@@ -145,8 +130,10 @@ def _print(session: Session, run: str, event: Event) -> None:
         session.out.event(event)
     elif event.type == "log":
         typer.echo(line(event.text))
-    elif event.type in ("step", "wait") and event.body.get("state") != "waiting":
-        about = "" if event.type == "step" else f"{line(event.body.get('key') or 'run')}: "
-        typer.echo(f"--- {about}{line(event.text)}")
+    elif event.type == "step" and event.body.get("state") != "waiting":
+        typer.echo(f"--- {line(event.text)}")
+    elif event.type in ("wait", "decision") and not decided(event):
+        about = line(event.body.get("key") or event.body.get("step") or "run")
+        typer.echo(f"--- {about}: {line(event.text)}")
         if (waiting := event.waiting) and (command := answer_to(waiting, run)):
             typer.echo(f"--- answer it: {command}")

@@ -57,7 +57,10 @@ def cancel(
     found = session.platform.runs.cancel(run, force=now, grace=grace, reason=reason)
     if session.out.wire(found):
         return
-    by = f", by force {left(found.cancel_by)}" if found.cancel_by and not found.ended else ""
+    if found.ended:
+        session.out.say(f"Run {found.id} has ended: {found.state}.")
+        return
+    by = f", by force {left(found.cancel_by)}" if found.cancel_by else ""
     session.out.say(f"Run {found.id} is asked to stop{by}; it is {found.state}.")
 
 
@@ -165,7 +168,7 @@ def undo(
             code=REFUSED,
         )
     if session.out.form == "table":
-        show_undos(session, undos)
+        show_undos(session, run, undos)
     confirmed(f"Take back {len(undos)} in this order?", yes=yes)
     to_the_end(session, runs.undo(run, reason=reason), wait=wait)
 
@@ -222,8 +225,9 @@ def signal(
     A run that waits for it goes on at once; one that will wait for it does not wait.
     """
     body = _input({}, from_file, sets or ())
-    session.platform.runs.signal(run, name, body)
-    session.out.say(f"Run {run} is told: {name}.")
+    told = session.platform.runs.signal(run, name, body)
+    if not session.out.wire(told):
+        session.out.say(f"Run {told.id} is told: {name}. It is {told.state}.")
 
 
 def _input(known: Any, file: str | None, sets: list[str] | tuple[()]) -> dict[str, Any] | None:

@@ -45,10 +45,21 @@ def show_run(session: Session, run: Run, *, steps: bool = True, undos: Sequence[
         session.out.say(f"\n{words}:\n  {command}")
 
 
-def show_undos(session: Session, undos: Sequence[Undo]) -> None:
+def show_undos(session: Session, run_id: str, undos: Sequence[Undo]) -> None:
     """Print what taking back a run would do, in order."""
-    rows = [(one.step, one.name, _short(one.data), one.owner, one.state) for one in undos]
+    rows = [
+        (_whose(one, run_id), one.name, _short(one.data), one.owner, _undo_state(one))
+        for one in undos
+    ]
     session.out.table(("STEP", "TAKES BACK", "WITH", "BY", "STATE"), rows)
+
+
+def _whose(undo: Undo, run_id: str) -> str:
+    return undo.step if undo.run in (None, run_id) else f"{undo.step} of run {undo.run}"
+
+
+def _undo_state(undo: Undo) -> str:
+    return f"{undo.state}: {undo.error.message}" if undo.error is not None else undo.state
 
 
 def undos_of(platform: Platform, run: Run) -> tuple[Undo, ...]:

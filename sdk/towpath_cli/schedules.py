@@ -12,6 +12,7 @@ from towpath_cli.asking import gather
 from towpath_cli.create import Values, ValuesFile
 from towpath_cli.output import ago
 from towpath_cli.session import Session, command, group
+from towpath_cli.timing import seconds_of
 from towpath_cli.values import Form
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def show(session: Session, schedule: Which) -> None:
     app,
     "add",
     examples=(
-        "towpath schedules add nightly clean-folder --cron '30 2 * * *' -p folder=/srv/exports",
-        "towpath schedules add hourly check-links --cron @hourly --overlap queue --priority -10",
+        "towpath schedules add nightly clean-folder --cron '30 2 * * *' -p days=7",
+        "towpath schedules add hourly check-links --cron @hourly --overlap queue",
     ),
 )
 def add(
@@ -72,7 +73,9 @@ def add(
     ] = "skip",
     queue: Annotated[str | None, typer.Option(help="That its runs wait in.")] = None,
     priority: Annotated[int, typer.Option(min=-100, max=100, help="Higher begins first.")] = 0,
-    deadline: Annotated[int | None, typer.Option(min=1, help="Seconds a run may take.")] = None,
+    deadline: Annotated[
+        str | None, typer.Option(help="How long a run may take: 90, 30m, 2h.")
+    ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Start nothing yet.")] = False,
 ) -> None:
     """Make a schedule. Its runs have the rights that you have now.
@@ -90,7 +93,7 @@ def add(
         overlap=overlap,
         queue=queue,
         priority=priority,
-        deadline=deadline,
+        deadline=round(seconds_of(deadline, "--deadline")) if deadline else None,
         paused=paused,
     )
     if not session.out.wire(made):

@@ -16,7 +16,7 @@ from screen import Screen
 from towpath_cli.run_board import Board, amount
 from towpath_cli.run_view import RunView, summary
 from towpath_cli.timing import left, moment, seconds_of, spent
-from towpath_sdk import Event, Run
+from towpath_sdk import Event, Run, TransportFailed
 
 BEGUN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 ID = "0192f0c1-1d4e-7c11-9b1e-0c8d7f4a2b10"
@@ -112,6 +112,8 @@ def test_a_board_knows_what_is_waited_for_and_since_when() -> None:
     assert step.waiting and step.waiting.question == "Go?"
     assert step.since == BEGUN + timedelta(seconds=2)
     body = {"key": "deploy/ask", "type": "approval"}
+    told = {"decision": "approved", "by": "user:default/ann"}
+    board.hear(tell("decision", 5, step="deploy/ask", **told))
     board.hear(tell("wait", 5, **body, outcome="approved", by="user:default/ann"))
     assert [said.text for said in board.said()] == ["Go?: approved by user:default/ann"]
     assert step.waiting is None and step.state == "succeeded" and board.said() == []
@@ -119,6 +121,27 @@ def test_a_board_knows_what_is_waited_for_and_since_when() -> None:
     body = {"key": "deploy/ask#2", "type": "approval"}
     board.hear(tell("wait", 6, **body, outcome="timed-out"))
     assert board.steps["deploy/ask#2"].state == "failed"
+    [said] = board.said()
+    assert said.text == "Sure?: the approval did not come in time"
+
+
+def test_a_step_that_is_taken_up_again_begins_anew() -> None:
+    tell, board = Teller(), Board()
+    board.hear(tell("step", 1, key="a", name="A", state="running"))
+    board.hear(tell("step", 3, key="a", name="A", state="failed", error="It is full."))
+    board.hear(tell("state", 3, state="failed"))
+    board.hear(tell("decision", 50, decision="retry", by="user:default/ann"))
+    board.hear(tell("step", 50, key="a", name="A", state="waiting"))
+    board.hear(tell("state", 50, state="queued"))
+    board.hear(tell("state", 51, state="running"))
+    board.hear(tell("step", 52, key="a", name="A", state="running"))
+    [a] = board.steps.values()
+    assert (a.begun, a.ended, a.tries, a.error) == (BEGUN + timedelta(seconds=52), None, 2, "")
+    fresh = Board()
+    for event in tell.events[4:]:  # as one sees it who follows from there
+        fresh.hear(event)
+    fresh.hear(tell("step", 53, key="a", name="A", state="succeeded"))
+    assert fresh.steps["a"].begun == BEGUN + timedelta(seconds=52)
 
 
 def test_a_wait_of_a_step_that_was_not_told_of() -> None:
@@ -231,6 +254,17 @@ def test_a_run_that_may_not_begin_says_why() -> None:
     shown.hear(Teller()("state", state="queued"))
     shown.tick()
     assert terminal.screen.lines[0].startswith("◷ Move orders · orders is busy  ")
+
+
+def test_a_lost_connection_is_told() -> None:
+    shown, terminal = view()
+    shown.hear(Teller()("state", state="running"))
+    shown.connection(TransportFailed("GET /x lost the connection."))
+    shown.tick()
+    assert terminal.screen.lines[0].startswith("! Move orders · connection lost, trying again")
+    shown.connection(None)
+    shown.tick()
+    assert "Move orders · running" in terminal.screen.lines[0]
 
 
 def test_a_long_question_is_shown_whole() -> None:

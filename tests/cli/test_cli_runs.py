@@ -217,6 +217,7 @@ def test_a_followed_run_is_plain_lines_where_nobody_looks(run, served: Served) -
     assert done.exit_code == 0
     assert done.stderr.splitlines() == [
         f"Run {held.id}: Create boat",
+        "run: taken up again by user:default/ann",
         "state queued",
         "Publish: running",
         "Publish: 1 of 100 rows",  # what follows at once is left out, but for the end
@@ -305,14 +306,19 @@ def test_taking_back_is_shown_before_it_is_done(run, served: Served) -> None:
     held.undos = [
         {"seq": 2, "step": "publish", "name": "delete repo", "owner": "git", "data": {"a": 1}},
         {"seq": 1, "step": "register", "name": "remove", "owner": "catalog", "state": "done"},
+        {"seq": 1, "step": "build", "name": "purge", "owner": "oci", "run": "0192f0c1"},
     ]
+    error = {"code": "unavailable", "message": "No answer."}
+    held.undos[2] |= {"state": "failed", "error": error}
     asked = run("runs", "undo", held.id)
     assert asked.exit_code == 2 and "--yes" in asked.stderr
     assert "delete repo" in asked.stdout and "a=1" in asked.stdout
     assert "remove" not in asked.stdout
+    words = " ".join(asked.stdout.split())
+    assert "build of run 0192f0c1" in words and "failed: No answer." in words
     listed = run("runs", "undo", held.id, "-o", "json")
     assert listed.exit_code == 0
-    assert [one["name"] for one in json.loads(listed.stdout)] == ["delete repo"]
+    assert [one["name"] for one in json.loads(listed.stdout)] == ["delete repo", "purge"]
     assert served.calls("POST", ".*/undo") == []
     done = run("runs", "undo", held.id, "--yes", "--reason", "not wanted")
     assert done.exit_code == 0 and "Undo Create boat" in done.output

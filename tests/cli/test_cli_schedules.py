@@ -12,11 +12,21 @@ def add(run, *more: str):
 
 
 def test_a_schedule_is_added_with_an_input_of_the_kinds_types(run, served: Served) -> None:
-    done = add(run, "--zone", "Europe/Amsterdam", "-p", "database=orders", "-p", "rows=5")
+    done = add(
+        run,
+        "--zone",
+        "Europe/Amsterdam",
+        "-p",
+        "database=orders",
+        "-p",
+        "rows=5",
+        "--deadline",
+        "2h",
+    )
     assert done.exit_code == 0, done.output
     [asked] = served.calls("POST", "/api/v1/schedules")
     assert asked.body["input"] == {"database": "orders", "rows": 5}
-    assert asked.body["timeZone"] == "Europe/Amsterdam"
+    assert (asked.body["timeZone"], asked.body["deadlineSeconds"]) == ("Europe/Amsterdam", 7200)
     assert "2026-11-28 02:30+01:00" in done.stdout
     assert "30 2 * * * (Europe/Amsterdam)" in done.stdout
 

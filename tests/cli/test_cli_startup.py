@@ -39,6 +39,8 @@ def test_what_there_is() -> None:
         "catalog drop", "catalog history", "catalog restore", "catalog watch",
         "resources ls", "resources show", "resources delete", "runs ls",
         "runs show", "runs logs", "runs cancel", "runs retry", "runs resolve", "runs undo",
+        "schedules ls", "schedules show", "schedules add", "schedules pause", "schedules resume",
+        "schedules run", "schedules rm", "schedules next",
         "runs approve", "runs reject", "runs signal", "runs kinds", "runs start",
         "token create", "token ls", "token revoke",
     }  # fmt: skip

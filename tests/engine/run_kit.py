@@ -69,8 +69,8 @@ class Yard:
         async with working(*made):
             yield
 
-    async def done(self, run_id, *, who=ADA):
-        return await ended(self.platform, who, run_id)
+    async def done(self, run_id, *, who=ADA, seconds=40):
+        return await ended(self.platform, who, run_id, seconds=seconds)
 
     async def row(self, run_id):
         return (await self.rows(RUNS, RUNS.c.id == run_id))[0]

@@ -10,7 +10,13 @@ from sqlalchemy import insert, text
 
 from towpath_core.errors import Invalid, SettingsError, Unavailable
 from towpath_engine.clock import new_id, now
-from towpath_engine.store.database import Database, DatabaseUnavailable, Listener, driver_url
+from towpath_engine.store.database import (
+    Database,
+    DatabaseUnavailable,
+    Listener,
+    driver_url,
+    stop_tasks,
+)
 from towpath_engine.store.tables import AUDIT
 
 pytestmark = pytest.mark.anyio
@@ -242,3 +248,23 @@ async def test_a_listener_without_a_server_goes_on_trying(tmp_path, capsys):
     assert not listener.connected
     await listener.stop()
     await listener.stop()
+
+
+async def test_a_task_that_loses_a_cancellation_is_stopped_all_the_same(monkeypatch):
+    monkeypatch.setattr("towpath_engine.store.database._CANCEL_SECONDS", 0.01)
+    lost = []
+
+    async def stubborn():
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                if len(lost) == 2:
+                    raise
+                lost.append(True)
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await stop_tasks(task)
+    assert task.cancelled()
+    assert len(lost) == 2

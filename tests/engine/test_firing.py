@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from engine_kit import ADA, until
+from engine_kit import ADA, ADMIN, until
 from msgspec.structs import replace
 from schedule_kit import Room, months_ago
 from sqlalchemy import text, update
 
 from towpath_core.errors import Forbidden, Unavailable
+from towpath_engine.runs import firing
 from towpath_engine.runs.firing import Schedules, firing_id
+from towpath_engine.runs.schedule_records import ScheduleChange
 from towpath_engine.runs.schedule_tables import SCHEDULES
 from towpath_engine.runs.schedule_times import times_of
 from towpath_engine.runs.tables import RUNS
@@ -85,9 +87,13 @@ async def test_a_time_that_gave_a_run_gives_no_other(room):
     assert (await room.acts()).count("schedules:fire") == 1
 
 
-async def test_what_lies_too_far_ahead_after_a_clock_went_back_is_brought_forward(room):
+async def test_what_lies_too_far_ahead_after_a_clock_went_back_is_brought_forward(
+    room, monkeypatch
+):
+    monkeypatch.setattr(firing, "_PAGE", 2)
     await room.make()
-    await room.make("other")
+    for name in ("a", "b", "c", "other"):
+        await room.make(name)
     usual = (await room.row())["next_at"]
     await room.due("nightly", usual + timedelta(days=400))
     assert await room.firing().mend() == 1
@@ -261,6 +267,14 @@ class TestRights:
         shown = await room.schedules.get(ADA, "nightly")
         assert (shown.paused, shown.next, len(await room.started())) == (True, (), 1)
         assert (shown.trouble.error.code, shown.trouble.at) == ("forbidden", months_ago(0))
+        # Nobody else gives the rights back that were taken.
+        for act in (
+            room.schedules.resume(ADMIN, "nightly"),
+            room.schedules.run_now(ADMIN, "nightly"),
+            room.schedules.change(ADMIN, "nightly", ScheduleChange(priority=1)),
+        ):
+            with pytest.raises(Forbidden, match="revoked"):
+                await act
         resumed = await room.schedules.resume(ADA, "nightly")
         assert (resumed.paused, resumed.trouble) == (False, None)
         assert (await room.row())["principal"]["token_id"] is None
@@ -341,5 +355,5 @@ def _there(process: subprocess.Popen[str]) -> None:
     raise AssertionError("the process ended")
 
 
-async def _fires(firing: Schedules, count: int) -> bool:
-    return await firing.fire_due() == count
+async def _fires(clock: Schedules, count: int) -> bool:
+    return await clock.fire_due() == count

@@ -500,7 +500,7 @@ class TestApply:
 
     async def test_one_that_was_stopped_before_it_began_leaves_its_name_free(self, yard):
         accepted = await yard.apply(await yard.plan())
-        await yard.platform.runs.cancel(ADA, accepted.run_id)
+        await yard.platform.control.cancel(ADA, accepted.run_id)
         assert (await yard.service.resource(ADA, accepted.id)).phase == "deleted"
         async with yard.working():
             await yard.made()
@@ -511,7 +511,7 @@ class TestApply:
         accepted = await yard.apply(await yard.plan())
         async with yard.working():
             await until(lambda: yard.provisioner.effects())
-            await yard.platform.runs.cancel(ADA, accepted.run_id)
+            await yard.platform.control.cancel(ADA, accepted.run_id)
             assert (await yard.done(accepted)).state == "cancelled"
             resource = await yard.service.resource(ADA, accepted.id)
             assert (resource.phase, resource.error.code) == ("failed", "cancelled")
@@ -589,7 +589,7 @@ class TestResources:
         with pytest.raises(Conflict, match="deleting"):
             await yard.bindings.create(ADA, accepted.id, "x")
         # Stopped before it began, it is as it was.
-        await yard.platform.runs.cancel(ADA, deleting.run_id)
+        await yard.platform.control.cancel(ADA, deleting.run_id)
         assert (await yard.service.resource(ADA, accepted.id)).phase == "active"
         with pytest.raises(NotFound):
             await yard.service.delete(ADA, uuid4())
@@ -713,13 +713,13 @@ class TestBindings:
         accepted = await yard.bindings.create(ADA, resource.id, "x")
         with pytest.raises(Conflict, match="pending"):
             await yard.bindings.reveal(ADA, accepted.id)
-        await yard.platform.runs.cancel(ADA, accepted.run_id)
+        await yard.platform.control.cancel(ADA, accepted.run_id)
         (listed,) = await yard.bindings.list(ADA, resource.id)
         assert listed.state == "revoked"
         async with yard.working():
             binding = await yard.bound(resource)
         unbinding = await yard.bindings.delete(ADA, binding)
-        await yard.platform.runs.cancel(ADA, unbinding.run_id)
+        await yard.platform.control.cancel(ADA, unbinding.run_id)
         states = {b.id: b.state for b in await yard.bindings.list(ADA, resource.id)}
         assert states[binding] == "active"
         assert await yard.bindings.reveal(ADA, binding)

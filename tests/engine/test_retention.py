@@ -213,6 +213,32 @@ async def test_the_old_ones_are_found_without_looking_at_all(room):
     assert "Seq Scan on runs run" not in plan
 
 
+@pytest.mark.parametrize("known", [False, True])
+async def test_what_is_left_over_is_found_without_looking_at_all(room, known):
+    """Whether the database has counted its rows or not, and also of a run that has most of them."""
+    await room.execute(
+        text(
+            "INSERT INTO run_events (run_id, seq, type, body, at) SELECT"
+            " CAST(md5(CAST(n / 30000 AS text)) AS uuid), n, 'log', '{}', now()"
+            " FROM generate_series(1, 60000) n"
+        )
+    )
+    if known:
+        await room.execute(text("ANALYZE run_events"))
+    async with room.database.begin() as transaction:
+        query = text("SELECT CAST(md5('0') AS uuid)")
+        run_id = (await transaction.execute(query)).scalar_one()
+        await transaction.execute(retention._BY_INDEX)
+        for statement in retention._SWEEPING:
+            query = text(f"EXPLAIN {statement.text}")
+            told = await transaction.execute(query, {"run_id": run_id, "room": 1000})
+            plan = "\n".join(row[0] for row in told)
+            assert "Index Scan using run_" in plan
+            assert "Tid Scan" in plan
+            assert "Seq Scan" not in plan
+            assert "Sort" not in plan
+
+
 async def test_a_hundred_thousand_events_go_while_others_read_and_write(room):
     """In batches; nobody waits for a lock for longer than a tenth of a second."""
     big = await room.run(events=100_000)

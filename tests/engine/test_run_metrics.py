@@ -232,6 +232,12 @@ class TestWorkers:
         state = await gauge.metrics.state()
         assert (len(state.workers), state.deserted) == (1, [])
 
+    async def test_how_long_a_silent_one_counts_is_said(self, gauge):
+        await gauge.worker(["a"], seconds_ago=20)
+        assert (await gauge.metrics.state()).workers == []
+        patient = RunMetrics(gauge.database, 60.0)
+        assert len((await patient.state()).workers) == 1
+
     async def test_the_gone_are_forgotten_when_one_comes(self, gauge):
         first = await gauge.worker(["a"])
         await gauge.sql("DELETE FROM procrastinate_workers")

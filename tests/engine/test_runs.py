@@ -27,6 +27,7 @@ from towpath_engine.runs import attempting as attempting_module
 from towpath_engine.runs.attempting import MAX_CRASHES
 from towpath_engine.runs.beginning import begin_attempt
 from towpath_engine.runs.context import RunContext
+from towpath_engine.runs.control import RunControl
 from towpath_engine.runs.journal import (
     CHANNEL,
     Event,
@@ -36,6 +37,7 @@ from towpath_engine.runs.journal import (
     load_steps,
 )
 from towpath_engine.runs.service import RunService
+from towpath_engine.runs.stopping import Stopping
 from towpath_engine.runs.sweeping import Sweep
 from towpath_engine.runs.tables import EVENTS, RUNS, STEPS
 from towpath_engine.runs.terms import Terms
@@ -68,6 +70,9 @@ class Room:
     def __init__(self, database):
         self.database = database
         self.runs = RunService(database, SEALER)
+        self.unbegun = {}
+        stopping = Stopping(database, {}, self.unbegun)
+        self.control = RunControl(database, self.runs, stopping, None)
 
     async def start(self, *, who=ADA, kind="test", secrets=None, key=None, input=None, **terms):
         async with self.database.begin() as transaction:
@@ -480,9 +485,9 @@ class TestCancelling:
         async def stopped(transaction, input):
             told.append(input)
 
-        room.runs.when_stopped("test", stopped)
+        room.unbegun["test"] = stopped
         run_id = await room.start(secrets={"a": "canary"}, input={"n": 1})
-        info = await room.runs.cancel(ADA, run_id)
+        info = await room.control.cancel(ADA, run_id)
         assert (info.state, info.cancel_requested) == ("cancelled", True)
         assert info.finished_at is not None
         assert told == [{"n": 1}]
@@ -497,17 +502,21 @@ class TestCancelling:
             await until(lambda: _empty(room))
         assert began == []
         events = await room.runs.events(ADA, run_id)
-        assert [(e.seq, e.body["state"]) for e in events] == [(1, "queued"), (2, "cancelled")]
-        assert await room.runs.cancel(ADA, run_id) == info
+        assert [(e.seq, e.type, e.body.get("state")) for e in events] == [
+            (1, "state", "queued"),
+            (2, "decision", None),
+            (3, "state", "cancelled"),
+        ]
+        assert await room.control.cancel(ADA, run_id) == info
 
     async def test_what_a_stop_means_is_written_with_it_or_neither(self, room):
         async def broken(transaction, input):
             raise RuntimeError
 
-        room.runs.when_stopped("test", broken)
+        room.unbegun["test"] = broken
         run_id = await room.start()
         with pytest.raises(RuntimeError):
-            await room.runs.cancel(ADA, run_id)
+            await room.control.cancel(ADA, run_id)
         assert (await room.runs.get(ADA, run_id)).state == "queued"
 
     async def test_one_that_runs_stops_at_its_next_check(self, room):
@@ -524,9 +533,9 @@ class TestCancelling:
         async with working(room.worker(executor)):
             run_id = await room.start(secrets={"a": "canary"})
             await begun.wait()
-            info = await room.runs.cancel(ADA, run_id)
+            info = await room.control.cancel(ADA, run_id)
             assert (info.state, info.cancel_requested) == ("running", True)
-            assert (await room.runs.cancel(ADA, run_id)).cancel_requested
+            assert (await room.control.cancel(ADA, run_id)).cancel_requested
             info = await room.done(run_id)
         assert (info.state, info.error) == ("cancelled", None)
         assert executor.failures == [(1, "cancelled")]
@@ -536,15 +545,15 @@ class TestCancelling:
         assert len([r for r in await room.rows(AUDIT) if r["action"] == "runs:cancel"]) == 1
 
     async def test_a_request_at_the_moment_of_beginning_is_not_lost(self, room, monkeypatch):
-        load, cancelling = attempting_module.load_steps, []
+        begin, cancelling = attempting_module.journal_sql.begin, []
 
-        async def load_and_cancel(transaction, run_id):
-            # Waits for the run's row, and comes through when the attempt has begun.
-            cancelling.append(asyncio.create_task(room.runs.cancel(ADA, run_id)))
+        async def begin_and_cancel(store, run_id, *rest):
+            found = await begin(store, run_id, *rest)
+            cancelling.append(asyncio.create_task(room.control.cancel(ADA, run_id)))
             await asyncio.sleep(0.01)
-            return await load(transaction, run_id)
+            return found
 
-        monkeypatch.setattr(attempting_module, "load_steps", load_and_cancel)
+        monkeypatch.setattr(attempting_module.journal_sql, "begin", begin_and_cancel)
 
         async def work(tools):
             while True:
@@ -559,7 +568,7 @@ class TestCancelling:
     async def test_it_is_remembered_where_the_worker_died_meanwhile(self, room):
         run_id = await room.start()
         async with room.attempt(run_id):
-            await room.runs.cancel(ADA, run_id)
+            await room.control.cancel(ADA, run_id)
         async with room.attempt(run_id) as run:
             with pytest.raises(Cancelled):
                 await run.step("a", "A", returning(1))
@@ -569,16 +578,16 @@ class TestCancelling:
             run_id = await room.start()
             await room.done(run_id)
         with pytest.raises(Conflict, match="succeeded"):
-            await room.runs.cancel(ADA, run_id)
+            await room.control.cancel(ADA, run_id)
 
     async def test_nobody_stops_the_run_of_another(self, room):
         run_id = await room.start()
-        for act in (room.runs.cancel, room.runs.get, room.runs.steps, room.runs.events):
+        for act in (room.control.cancel, room.runs.get, room.runs.steps, room.runs.events):
             with pytest.raises(NotFound):
                 await act(BOB, run_id)
             with pytest.raises(NotFound):
                 await act(ADA, uuid4())
-        assert (await room.runs.cancel(ADMIN, run_id)).state == "cancelled"
+        assert (await room.control.cancel(ADMIN, run_id)).state == "cancelled"
 
 
 async def _empty(room):
@@ -660,16 +669,14 @@ class TestEvents:
 
     async def test_lines_and_steps_keep_their_order_whoever_writes_them(self, room, monkeypatch):
         """The flush in the background and a step's own write must not overtake each other."""
-        monkeypatch.setattr("towpath_engine.runs.context._FLUSH_SECONDS", 0.0)
-        begin = room.database.begin
+        monkeypatch.setattr("towpath_engine.runs.writing._GATHER_SECONDS", 0.0)
+        one = room.database.one
 
-        @asynccontextmanager
-        async def slowly():
+        async def slowly(query, values):
             await asyncio.sleep(0.002)
-            async with begin() as transaction:
-                yield transaction
+            return await one(query, values)
 
-        monkeypatch.setattr(room.database, "begin", slowly)
+        monkeypatch.setattr(room.database, "one", slowly)
 
         async def do(run):
             for number in range(15):
@@ -693,16 +700,14 @@ class TestEvents:
     async def test_a_write_that_is_slow_is_not_overtaken(self, room, monkeypatch):
         run_id = await room.start()
         async with room.attempt(run_id) as run:
-            begin, go, waits = room.database.begin, asyncio.Event(), iter([True])
+            one, go, waits = room.database.one, asyncio.Event(), iter([True])
 
-            @asynccontextmanager
-            async def first_one_slow():
+            async def first_one_slow(query, values):
                 if next(waits, False):
                     await go.wait()
-                async with begin() as transaction:
-                    yield transaction
+                return await one(query, values)
 
-            monkeypatch.setattr(room.database, "begin", first_one_slow)
+            monkeypatch.setattr(room.database, "one", first_one_slow)
             run.log("one")
             slow = asyncio.create_task(run.flush())
             await asyncio.sleep(0)
@@ -717,18 +722,16 @@ class TestEvents:
     async def test_what_could_not_be_written_is_written_later(self, room, monkeypatch):
         run_id = await room.start()
         async with room.attempt(run_id) as run:
-            begin = room.database.begin
+            one = room.database.one
             run.log("one")
 
-            @asynccontextmanager
-            async def away():
+            async def away(query, values):
                 raise DatabaseUnavailable("The database does not answer.")
-                yield
 
-            monkeypatch.setattr(room.database, "begin", away)
+            monkeypatch.setattr(room.database, "one", away)
             with pytest.raises(DatabaseUnavailable):
                 await run.flush()
-            monkeypatch.setattr(room.database, "begin", begin)
+            monkeypatch.setattr(room.database, "one", one)
             run.log("two")
             await run.flush()
         logs = [e.body["message"] for e in await room.runs.events(ADA, run_id) if e.type == "log"]
@@ -808,7 +811,7 @@ class TestFollowing:
 
     async def test_one_that_has_ended_and_was_seen_to_the_end_ends(self, room):
         run_id = await room.start()
-        await room.runs.cancel(ADA, run_id)
+        await room.control.cancel(ADA, run_id)
         assert await self.follow(room, run_id, after=2) == []
         assert [e.seq for e in await self.follow(room, run_id, after=1)] == [2]
 
@@ -818,7 +821,7 @@ class TestFollowing:
         async for event in room.runs.follow(ADA, run_id, beat_seconds=0.01):
             seen.append(event)
             if len(seen) == 4:
-                await room.runs.cancel(ADA, run_id)
+                await room.control.cancel(ADA, run_id)
         assert seen[1:4] == [None] * 3
         assert seen[-1].body["state"] == "cancelled"
 
@@ -833,7 +836,7 @@ class TestListing:
     async def test_newest_first_ones_own_by_kind_and_state_in_pages(self, room):
         mine = [await room.start(kind="test" if n % 2 else "other") for n in range(5)]
         theirs = await room.start(who=BOB)
-        await room.runs.cancel(ADA, mine[0])
+        await room.control.cancel(ADA, mine[0])
         listed = await room.runs.list(ADA)
         assert [info.id for info in listed] == mine[::-1]
         assert {info.id for info in await room.runs.list(ADMIN)} == {*mine, theirs}

@@ -309,7 +309,7 @@ class TestSteps:
         )
         async with working(stage.platform.worker(times=FAST)):
             await until(gate.began.is_set)
-            await stage.platform.runs.cancel(ADA, run_id)
+            await stage.platform.control.cancel(ADA, run_id)
             info = await ended(stage.platform, ADA, run_id)
         assert info.state == "cancelled"
         assert stage.calls() == []

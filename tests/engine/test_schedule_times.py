@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from towpath_core.errors import Invalid
+from towpath_engine.runs import schedule_times
 from towpath_engine.runs.schedule_times import times_of
 
 MINUTE = timedelta(minutes=1)
@@ -252,6 +253,31 @@ def _later(times, moment: datetime) -> datetime:
     assert found > moment
     assert (found.tzinfo, found.second, found.microsecond) == (UTC, 0, 0)
     return found
+
+
+@settings(deadline=None)
+@given(
+    minute=fields(0, 59),
+    hour=fields(0, 23),
+    weekday=fields(0, 6),
+    count=st.integers(1, 12),
+    hours=st.integers(0, 24 * 9),
+)
+def test_the_newest_are_what_looking_back_at_every_minute_finds(
+    minute, hour, weekday, count, hours
+):
+    until = at("2026-11-27 12:34")
+    first = until - hours * 60 * MINUTE
+    wanted, moment = [], until
+    while moment >= first and len(wanted) < count:
+        if _fits(moment, minute, hour, weekday.values):
+            wanted.insert(0, moment)
+        moment -= MINUTE
+    times = times_of(f"{minute.text} {hour.text} * * {weekday.text}", "UTC")
+    # So that few are many: what is dense is not looked at as a whole.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedule_times, "_MANY", 4)
+        assert times.last(first, until, count) == wanted
 
 
 def test_the_newest_of_very_many_cost_no_more_than_themselves():

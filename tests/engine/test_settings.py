@@ -33,6 +33,16 @@ def test_days_of_history_are_a_whole_number(tmp_path, days):
         load(tmp_path, f"[catalog]\nhistory_days = {days}\n")
 
 
+@pytest.mark.parametrize("days", ["0", "-1", "1.5", "true", "'30'", "36501"])
+def test_days_that_runs_are_kept_are_a_whole_number(tmp_path, days):
+    assert load(tmp_path).runs.keep_days == 90
+    assert load(tmp_path, "[runs]\nkeep_days = 30\n").runs.keep_days == 30
+    with pytest.raises(SettingsError, match="keep_days"):
+        load(tmp_path, f"[runs]\nkeep_days = {days}\n")
+    with pytest.raises(SettingsError, match=r"runs\.kept"):
+        load(tmp_path, "[runs]\nkept = 1\n")
+
+
 def test_the_file_is_read(tmp_path):
     found = load(
         tmp_path,

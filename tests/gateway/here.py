@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,16 +14,25 @@ from uuid import UUID
 import httpx
 from sqlalchemy import insert, update
 
+from towpath_core import hookimpl
+from towpath_core.errors import SettingsError
 from towpath_core.identity import SCOPES, Principal
-from towpath_core.plugins import PluginConfig
-from towpath_engine.platform import Platform, open_platform
+from towpath_core.plugins import PluginConfig, PluginHost
+from towpath_core.runs import StepTools
+from towpath_engine.platform import Platform, assemble
 from towpath_engine.runs.journal import Event, insert_events
 from towpath_engine.runs.tables import RUNS, STEPS
 from towpath_engine.runs.terms import Terms
 from towpath_engine.runs.waits import lock_run
+from towpath_engine.runs.worker import RunWorker, WorkerTimes
+from towpath_engine.secrets import Sealer
 from towpath_engine.settings import EngineSettings
+from towpath_engine.store.database import Database
+from towpath_engine.store.migrate import migrate
 from towpath_gateway.app import create_app
 from towpath_gateway.serve import free_port, listening
+
+FAST = WorkerTimes(heartbeat=0.1, stalled=1.0, sweep=0.1, grace=5.0, poll=0.05, retry=0.01)
 
 
 def somebody(name: str, *scopes: str, groups: tuple[str, ...] = ()) -> Principal:
@@ -99,21 +110,86 @@ class Here:
         return len(self.platform.runs.following)
 
 
+class Kind:
+    """A kind of run that calls a function; `undone` keeps what it was told to take back."""
+
+    title = "A kind"
+    description = "Does what a test says."
+    queue = "default"
+    seconds = 30.0
+
+    def __init__(
+        self,
+        name: str,
+        do: Callable[[dict[str, Any], StepTools], Any],
+        schema: dict[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.do = do
+        self.input_schema = schema or {"type": "object"}
+        self.undone: list[tuple[str, dict[str, Any]]] = []
+
+    def run(self, input: dict[str, Any], tools: StepTools) -> Mapping[str, Any]:
+        found = self.do(input, tools)
+        return found if isinstance(found, dict) else {"found": found}
+
+    def undo(self, name: str, data: dict[str, Any], tools: StepTools) -> None:
+        self.undone.append((name, data))
+
+
+class Plugin:
+    """A plugin of this process that offers kinds of run."""
+
+    def __init__(self, kinds: Iterable[Kind]) -> None:
+        self.kinds = list(kinds)
+
+    @hookimpl
+    def towpath_run_kinds(self) -> Iterable[Kind]:
+        return self.kinds
+
+
+def _own_port() -> int:
+    """A port that no other process of these tests takes: two may listen on one by mistake."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        try:
+            return free_port("127.0.0.1", 20_000 + number * 500 + random.randrange(500))
+        except SettingsError:
+            continue
+
+
 @asynccontextmanager
 async def opened(
-    database_url: str, home: Path, *, plugins: tuple[str, ...] = ("backstage",)
+    database_url: str, home: Path, *, kinds: Iterable[Kind] = ()
 ) -> AsyncIterator[Here]:
     """The application, listening until the block ends."""
-    settings = EngineSettings(
-        home=home, database_url=database_url, plugins=PluginConfig(only=plugins)
-    )
-    port = free_port("127.0.0.1", 0)
+    config = PluginConfig(only=("backstage",), strict=True)
+    settings = EngineSettings(home=home, database_url=database_url, plugins=config)
+    port = _own_port()
     at_once = asyncio.Event()
-    async with open_platform(settings) as platform:
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(migrate, database_url)
+        host = PluginHost.load(config, extra={"acme": Plugin(kinds)})
+        stack.callback(host.close)
+        database = await stack.enter_async_context(Database(database_url))
+        making = assemble(settings, database, host, Sealer(bytes(range(32))))
+        platform = await stack.enter_async_context(making)
         token = (await platform.tokens.create(ADMIN, "test", ["platform:admin"])).token
         app = create_app(platform)
-        async with listening(app, "127.0.0.1", port, at_once):
-            yield Here(platform, f"http://127.0.0.1:{port}", token, app.close)
+        await stack.enter_async_context(listening(app, "127.0.0.1", port, at_once))
+        yield Here(platform, f"http://127.0.0.1:{port}", token, app.close)
+
+
+@asynccontextmanager
+async def working(here: Here, **options: Any) -> AsyncIterator[RunWorker]:
+    """A worker that works until the block ends."""
+    worker = here.platform.worker(times=FAST, **options)
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await task
 
 
 async def until(holds: Callable[[], bool], seconds: float = 10) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from towpath_core import hookimpl
 from towpath_core.errors import StepFailed
 
 TOWPATH_SPEC = 1
+CUT = Path(__file__).parent / "cut"
+"""A file whose being there ends even an endless rope."""
 
 
 class MoveBoat:
@@ -43,10 +46,8 @@ class MoveBoat:
         def tow(tools: Any) -> dict[str, Any]:
             if input.get("rope") == "torn":
                 raise StepFailed("The rope is torn.", next="Take another rope.")
-            while input.get("rope") == "endless":
-                time.sleep(0.05)
-                if time.monotonic() > tools.deadline:
-                    break
+            while input.get("rope") == "endless" and not CUT.exists():
+                time.sleep(0.05)  # it heeds nothing that the run is told
             return {"towed": True}
 
         loaded = tools.step("load", load)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,7 +22,7 @@ SCRAPE = Scrape(
     {
         "ended": [Count("scaffold", "failed", 4), Count("scaffold", "succeeded", 40)],
         "takeovers": [Count("scaffold", "", 2)],
-        "parked": [],
+        "parked": [Count("scaffold", "", 1)],
     },
     [
         StepHistogram(
@@ -66,6 +69,19 @@ def test_openmetrics_is_given_where_it_is_asked_for() -> None:
     found = values(body.decode(), openmetrics.text_string_to_metric_families)
     assert found[("towpath_workers",)] == 1
     assert body.endswith(b"# EOF\n")
+
+
+def test_every_metric_is_on_the_page_with_its_type_and_labels() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
+    rows = re.findall(r"^\| `(towpath_\w+)` \| (\w+) \|([^|]*)\|", page.read_text(), re.MULTILINE)
+    told = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    body, _ = encoded(SCRAPE, "")
+    found = {}
+    for family in text_string_to_metric_families(body.decode()):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        found[name] = (family.type, labels)
+    assert told == found
 
 
 @pytest.mark.parametrize("accept", ["*/*", "image/png", ";;q=x", "text/plain;version=9.9.9"])

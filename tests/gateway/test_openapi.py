@@ -136,8 +136,13 @@ def test_streams_and_keys_are_described() -> None:
         "createToken",
         "deleteBinding",
         "deleteResource",
+        "retryRun",
+        "retryTask",
         "revealCredentials",
         "runSchedule",
+        "signalRun",
+        "startRun",
+        "undoRun",
     }
     assert all("422" in OPERATIONS[identity][2]["responses"] for identity in keyed)
 
@@ -340,11 +345,28 @@ def test_a_template_answers_as_described(call: Call, api: httpx.Client) -> None:
     assert call("listTaskEvents", task_id=task["id"])[-1]["type"] == "completion"
     assert call("listTasks", params={"limit": 2})["tasks"]
     call("cancelTask", task_id=task["id"], status=409)
+    call("retryTask", task_id=task["id"], json={"secrets": {}}, status=409)
     run = call("getRun", run_id=task["id"])
     assert run["steps"]
     assert call("listRuns", params={"limit": 1})["items"]
     assert call("listRunEvents", run_id=task["id"])["items"]
+    assert call("listRunSteps", run_id=task["id"])["items"] == run["steps"]
     call("cancelRun", run_id=task["id"], status=409)
+    call("cancelRun", run_id=task["id"], json={"graceSeconds": -1}, status=400)
+    call("retryRun", run_id=task["id"], status=409)
+    call("resolveRun", run_id=task["id"], json={"happened": True, "reason": "x"}, status=409)
+    call("approveRun", run_id=task["id"], status=409)
+    call("rejectRun", run_id=task["id"], json={"reason": "No."}, status=409)
+    call("signalRun", run_id=task["id"], json={"name": "crate"}, status=409)
+    call("listUndos", run_id=task["id"])
+    assert call("listRunKinds")["items"]
+    call("startRun", json={"kind": "nope", "input": {}}, status=404)
+    values = {"name": f"o-{uuid.uuid4().hex[:8]}"}
+    start = {"kind": "scaffold", "input": {"template": ref, "values": values}}
+    started = call(
+        "startRun", json=start, headers={"idempotency-key": uuid.uuid4().hex}, status=201
+    )
+    assert finished(api, started["id"])["state"] == "succeeded"
     call("getRun", run_id=str(uuid.uuid4()), status=404)
 
 
@@ -376,11 +398,12 @@ def test_provisioning_answers_as_described(call: Call, api: httpx.Client) -> Non
     call("getRun", run_id=removed["runId"])
 
 
-def test_the_platform_answers_as_described(call: Call, live: Live) -> None:
+def test_the_platform_answers_as_described(call: Call, live: Live, api: httpx.Client) -> None:
     call("getInfo")
     call("listPlugins")
     call("isReady")
     call("isAlive")
+    assert api.get("/metrics").headers["content-type"].startswith("text/plain")
     call("getOpenapi")
     made = call("createToken", json={"name": "o", "scopes": ["catalog:read"]}, status=201)
     call("createToken", json={"name": "o", "scopes": ["nope"]}, status=400)

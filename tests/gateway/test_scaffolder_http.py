@@ -163,7 +163,39 @@ def test_secrets_reach_actions_and_nothing_else(api: httpx.Client, files: Path) 
     assert secret not in everything
     assert secret.upper() not in everything
     assert "token ***" in everything
-    assert "leaked" not in everything
+    assert "leaked" not in json.dumps(events)
+
+
+def test_a_task_that_failed_is_taken_up_where_it_stopped(api: httpx.Client, files: Path) -> None:
+    missing = files / f"skeleton-{uuid.uuid4().hex[:8]}"
+    steps = (
+        "    - id: say\n      action: debug:log\n      input: {message: begun}\n"
+        f"    - id: fetch\n      action: fetch:plain\n      input: {{url: file://{missing}}}\n"
+        "    - id: end\n      action: debug:log\n"
+        "      input: {message: 'token ${{ secrets.TOKEN }}'}\n"
+    )
+    ref = register(api, files, steps)
+    body = {"templateRef": ref, "values": {}, "secrets": {"TOKEN": "first-secret"}}
+    task = api.post(TASKS, json=body).json()["id"]
+    assert finished(api, task)["state"] == "failed"
+    before = api.get(f"{TASKS}/{task}/events").json()
+    assert before[-1]["type"] == "completion"
+    assert api.post(f"{TASKS}/{task}/retry").status_code == 400
+    missing.mkdir()
+    (missing / "README.md").write_text("here\n")
+    again = api.post(f"{TASKS}/{task}/retry", json={"secrets": {"TOKEN": "second-secret"}})
+    assert (again.status_code, again.json()) == (201, {"id": task})
+    run = finished(api, task)
+    assert run["state"] == "succeeded", run
+    assert [step["attempts"] for step in run["steps"]] == [1, 2, 1]
+    events = api.get(f"{TASKS}/{task}/events").json()
+    kinds = [event["type"] for event in events]
+    assert kinds.count("recovered") == kinds.count("completion") == 1
+    assert kinds[-1] == "completion"
+    assert kinds.index("recovered") < kinds.index("completion")
+    assert api.get(f"{TASKS}/{task}").json()["status"] == "completed"
+    assert api.post(f"{TASKS}/{task}/retry", json={"secrets": {}}).status_code == 409
+    assert "second-secret" not in json.dumps(events) + api.get(f"/api/v1/runs/{task}/log").text
 
 
 def test_a_bomb_fails_its_run_and_the_platform_lives(api: httpx.Client, files: Path) -> None:

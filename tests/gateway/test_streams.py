@@ -22,8 +22,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def here(database_url: str, tmp_path: Path) -> AsyncIterator[Here]:
-    async with opened(database_url, tmp_path) as found:
+async def here(migrated_url: str, tmp_path: Path) -> AsyncIterator[Here]:
+    async with opened(migrated_url, tmp_path) as found:
         yield found
 
 

@@ -123,6 +123,7 @@ def _(platform: Platform, request: Request) -> Answer:
     must(run, "failed", "cancelled", "unknown")
     run.shape |= {"input": request.body["input"]} if "input" in request.body else {}
     run.shape |= {"attempt": run.shape["attempt"] + 1}
+    run.add("decision", decision="retry", by="user:default/ann")
     run.go_on("queued")
     again(platform, run)
     return Answer(202, run.shape)
@@ -132,6 +133,7 @@ def _(platform: Platform, request: Request) -> Answer:
 def _(platform: Platform, request: Request) -> Answer:
     run = found(platform, request)
     must(run, "unknown")
+    run.add("decision", decision="resolve", by="user:default/ann", reason=request.body["reason"])
     run.go_on("queued")
     again(platform, run)
     return Answer(202, run.shape)
@@ -179,7 +181,8 @@ def decided(platform: Platform, request: Request, outcome: str) -> Answer:
         raise Refusal(409, "conflict", "The run waits for no approval.")
     if request.body.get("step") not in (None, waiting["step"]):
         raise Refusal(409, "conflict", f"{request.body['step']} asks nothing.")
-    run.settle(outcome, by="user:default/ann", reason=request.body.get("reason"))
+    said = {"by": "user:default/ann", "reason": request.body.get("reason")}
+    run.settle(outcome, **{name: value for name, value in said.items() if value})
     if outcome == "rejected":
         run.end("failed", error={"code": "rejected", "message": request.body["reason"]})
     return Answer(200, run.shape)

@@ -146,6 +146,8 @@ class HeldRun:
     def settle(self, outcome: str, **told: Json) -> None:
         """Bring what is waited for: the run is queued again, its step done."""
         [wait] = self.shape["waiting"]
+        if "by" in told:
+            self.add("decision", decision=outcome, step=wait["step"], **told)
         self.add("wait", key=wait["step"], type=wait["type"], outcome=outcome, **told)
         [one] = [one for one in self.shape["steps"] if one["key"] == wait["step"]]
         one |= {"state": "succeeded", "finishedAt": now()}

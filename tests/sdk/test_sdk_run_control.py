@@ -145,9 +145,10 @@ def test_a_run_that_waits_is_waited_for(platform: Platform, served: Served) -> N
     answering = threading.Thread(target=answer)
     assert platform.runs.wait(run.id, timeout=30, on_event=hear).state == "succeeded"
     answering.join()
-    texts = [event.text for event in heard if event.type == "wait"]
+    texts = [event.text for event in heard if event.type in ("wait", "decision")]
     assert texts == [
         "waits for approval by group:default/ops: Deploy?",
+        "approved by user:default/ann: Looks good.",
         "approved by user:default/ann: Looks good.",
     ]
 
@@ -295,6 +296,19 @@ def test_what_is_waited_for_in_words(waiting: Waiting, text: str) -> None:
 def test_what_became_of_a_wait_in_words(body: dict[str, str], text: str) -> None:
     event = Event(1, "wait", datetime.now(UTC), {"key": "a", **body})
     assert event.text == text and event.waiting is None
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"decision": "retry", "by": "user:a/b", "reason": "r"}, "taken up again by user:a/b: r"),
+        ({"decision": "cancel", "by": "user:a/b"}, "asked to stop by user:a/b"),
+        ({"decision": "rejected"}, "rejected"),
+        ({"decision": "postponed"}, "postponed"),
+    ],
+)
+def test_what_was_decided_in_words(body: dict[str, str], text: str) -> None:
+    assert Event(1, "decision", datetime.now(UTC), body).text == text
 
 
 def test_what_an_older_platform_says_is_read() -> None:

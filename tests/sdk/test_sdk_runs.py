@@ -13,6 +13,7 @@ from towpath_sdk import (
     Event,
     NotFound,
     Platform,
+    PlatformError,
     RunFailed,
     TransportFailed,
     Unauthorized,
@@ -70,6 +71,22 @@ def test_a_platform_that_restarts_is_waited_for(platform: Platform, served: Serv
     served.fail("GET", STREAM, answer=Answer(503, {}), times=3)
     served.fail("GET", STREAM, times=3)
     assert [event.text for event in platform.runs.follow(run.id)] == ["succeeded"]
+
+
+def test_lost_connections_are_told(platform: Platform, served: Served) -> None:
+    run = served.run("scaffold", "cut")
+    run.add("log", message="one", level="info")
+    served.fail("GET", STREAM, events=1)
+    served.fail("GET", STREAM, answer=Answer(503, {}))
+    told: list[str] = []
+
+    def tell(error: PlatformError | None) -> None:
+        told.append(type(error).__name__)
+        if error is None:
+            run.end()
+
+    platform.runs.wait(run.id, timeout=30, on_connection=tell)
+    assert told == ["TransportFailed", "Unavailable", "NoneType"]
 
 
 def test_a_platform_that_stays_away_is_given_up(platform: Platform, served: Served) -> None:

@@ -86,7 +86,7 @@ def _reads(found: dict[str, Any]) -> list[str]:
     rate, cpu = f"{bare['rate']:,.0f}", f"{bare['cpu']:,.0f}"
     p50, p99 = f"{bare['p50']:.2f}", f"{bare['p99']:.2f}"
     rows.append(("bare ASGI", rate, p50, p99, "2,300", cpu, "", str(bare["errors"]), "", "", ""))
-    return _columns([head, *rows])
+    return columns([head, *rows])
 
 
 def _others(found: dict[str, Any]) -> list[str]:
@@ -138,7 +138,7 @@ def _others(found: dict[str, Any]) -> list[str]:
     ]
     if found["complaints"]:
         rows.append(("LOG", found["complaints"][0][:100], ""))
-    return _columns(rows)
+    return columns(rows)
 
 
 def _ms(seconds: float) -> str:
@@ -149,7 +149,7 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with the first column to the left and the others to the right, the last as it is."""
     wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     if len(wide) == 3:

@@ -57,15 +57,14 @@ class Client:
     """One keep-alive connection that asks with a token; 4xx and 5xx raise."""
 
     def __init__(self, url: str, token: str = "", seconds: float = 3600) -> None:
-        self._address = urlsplit(url).netloc
-        self._seconds = seconds
-        self._headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._connection = http.client.HTTPConnection(self._address, timeout=seconds)
+        self.address = urlsplit(url).netloc
+        self.headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._connection = http.client.HTTPConnection(self.address, timeout=seconds)
         self._asked = 0.0
 
     def read(self, path: str, body: Any = None, *, method: str | None = None) -> bytes:
         """The body of an answer; a body to send is given as plain data or as JSON text."""
-        headers = dict(self._headers)
+        headers = dict(self.headers)
         if body is not None:
             headers["content-type"] = "application/json"
             body = body if isinstance(body, str) else json.dumps(body)

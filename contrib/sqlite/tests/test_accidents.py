@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from towpath_core.errors import Cancelled, StepFailed, Unavailable
+from towpath_core.errors import LimitExceeded, StepFailed, Unavailable
 from towpath_core.testing import RecordingTools
 from towpath_sqlite import database
 from towpath_sqlite.folder import DatabaseFolder, file_name
@@ -300,7 +300,7 @@ def test_a_damaged_file_is_told_and_kept(folder, backend, ask, handle):
 def test_waiting_for_the_lock_ends_with_the_deadline(folder, backend, ask):
     with DatabaseFolder(folder).locked(RecordingTools()):
         started = time.monotonic()
-        with pytest.raises(Cancelled, match="deadline"):
+        with pytest.raises(LimitExceeded, match="deadline"):
             backend.apply(ask(), RecordingTools(seconds=0.1))
 
         assert time.monotonic() - started < 5

@@ -53,7 +53,8 @@ class DatabaseFolder:
         """Keep all other processes and threads from changing the folder. Makes the folder.
 
         Raises:
-            Cancelled: the run was asked to stop, or its deadline passed, before the lock was had.
+            Cancelled: the run was asked to stop before the lock was had.
+            LimitExceeded: the deadline passed before it was had.
             OSError: the folder cannot be made or written.
         """
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)

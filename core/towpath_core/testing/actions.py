@@ -21,6 +21,7 @@ from towpath_core.testing.contexts import RecordingContext
 from towpath_core.testing.inputs import with_texts
 from towpath_core.testing.offers import ACTION_ID, schema_faults
 from towpath_core.testing.rules import Contract, broken, exempt, require, rule, shown
+from towpath_core.testing.undoing import check_taking_back, undoable_with
 
 __all__ = ("ActionContract", "MakeContext")
 
@@ -65,6 +66,7 @@ class ActionContract(Contract):
         action: Action,
         prepare: Callable[[Path], None],
         context: MakeContext,
+        _contexts: list[RecordingContext],
         tmp_path: Path,
     ) -> RunAction:
         """Run the action in a named workspace; a name that was used before is used again."""
@@ -78,9 +80,17 @@ class ActionContract(Contract):
                 prepare(workspace)
                 if furnish is not None:
                     furnish(workspace)
-            return action.run(deepcopy(input), context(workspace)), workspace
+            given = context(workspace)
+            given.patient = True
+            _contexts.append(given)
+            return action.run(deepcopy(input), given), workspace
 
         return run
+
+    @pytest.fixture
+    def _contexts(self) -> list[RecordingContext]:
+        """The contexts of the calls so far."""
+        return []
 
     @pytest.fixture(autouse=True)
     def _noted(self, action: Action, request: pytest.FixtureRequest) -> None:
@@ -189,6 +199,20 @@ class ActionContract(Contract):
                 continue
             except Exception as error:
                 broken(f"{shown(hostile)} raised {shown(error)}")
+
+    @rule("action.undo-is-idempotent", level="silver")
+    def test_undo_is_idempotent(
+        self,
+        action: Action,
+        good_input: dict[str, Any],
+        run: RunAction,
+        _contexts: list[RecordingContext],
+    ) -> None:
+        """What it registered can be taken back, and again where it is gone already."""
+        run("one", good_input)
+        owner = undoable_with(action, _contexts[0])
+        for when in ("the first time", "the second time"):
+            check_taking_back(owner, _contexts[0], when)
 
     @rule("action.has-examples", level="gold")
     def test_has_examples(self, action: Action) -> None:

@@ -84,8 +84,7 @@ class Recorded:
 
     def approve(self, name: str, *, by: str = APPROVER, reason: str | None = None) -> None:
         """Say yes to a question."""
-        now = datetime.now(UTC).isoformat()
-        self._give(f"approval:{name}", {"by": by, "at": now, "reason": reason})
+        self._give(f"approval:{name}", _yes(by, reason))
 
     def reject(self, name: str, *, by: str = APPROVER, reason: str = "no") -> None:
         """Say no to a question."""
@@ -115,15 +114,18 @@ class Recorded:
         Raises:
             Conflict: nothing is waited for.
         """
+        self._answer(answers or {})
+        self.begin_again()
+
+    def _answer(self, answers: Mapping[str, Any]) -> None:
         step = self.journal.wait
-        wait, given = (step.wait if step else TIME), answers or {}
-        what, _, name = wait.partition(":")
-        if what == "approval":
-            self.approve(name)
-        elif what in ("wait", "child"):
-            self._give(wait, given.get(wait))
+        wait = step.wait if step else TIME
+        if wait.startswith("approval:"):
+            self.journal.give(wait, _yes(APPROVER, None))
+        elif wait == TIME:
+            self.journal.pass_time()
         else:
-            self.pass_time()
+            self.journal.give(wait, answers.get(wait))
 
     def begin_again(self) -> None:
         """Begin another attempt: the code is called from its top, and its steps are known."""
@@ -133,3 +135,7 @@ class Recorded:
     def _give(self, wait: str, output: Any, error: StepFailed | None = None) -> None:
         self.journal.give(wait, output, error)
         self.begin_again()
+
+
+def _yes(by: str, reason: str | None) -> dict[str, Any]:
+    return {"by": by, "at": datetime.now(UTC).isoformat(), "reason": reason}

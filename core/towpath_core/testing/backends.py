@@ -24,7 +24,7 @@ from towpath_core.provisioning import (
 )
 from towpath_core.testing.conformance import BACKEND
 from towpath_core.testing.rules import Contract, broken, exempt
-from towpath_core.testing.tools import RecordingTools
+from towpath_core.testing.tools import PatientTools
 
 __all__ = ("Ask", "BackendFixtures", "handle_of")
 
@@ -115,7 +115,7 @@ class BackendFixtures(Contract):
         for one in made:
             # A delete that fails is told by the rules of delete; here it would blame another.
             with contextlib.suppress(Exception):
-                backend.delete(handle_of(one), RecordingTools())
+                backend.delete(handle_of(one), PatientTools())
 
     @pytest.fixture
     def bindable(self, backend: Provisioner) -> Bindable:
@@ -128,7 +128,7 @@ class BackendFixtures(Contract):
     def bound(self, backend: Provisioner, bindable: Bindable, ask: Ask) -> ResourceHandle:
         """A resource that was made, to bind to."""
         request = ask()
-        return handle_of(request, backend.apply(request, RecordingTools()))
+        return handle_of(request, backend.apply(request, PatientTools()))
 
     @pytest.fixture(autouse=True)
     def _noted(self, backend: Provisioner, request: pytest.FixtureRequest) -> None:

@@ -13,7 +13,7 @@ import pytest
 from towpath_core.provisioning import Bindable, Credentials, Offering, Provisioner, ResourceHandle
 from towpath_core.testing.backends import BackendFixtures
 from towpath_core.testing.rules import broken, exempt, require, rule, shown
-from towpath_core.testing.tools import RecordingTools
+from towpath_core.testing.tools import PatientTools
 
 __all__ = ("BindingRules", "secrets_of")
 
@@ -41,7 +41,7 @@ class BindingRules(BackendFixtures):
             )
             exempt("the backend does not hand out credentials")
         resource: ResourceHandle = request.getfixturevalue("bound")
-        given = backend.bind(resource, _binding(), RecordingTools())
+        given = backend.bind(resource, _binding(), PatientTools())
         require(isinstance(given, Credentials), f"bind returned {type(given).__name__}")
         require(
             set(given.values) == declared,
@@ -56,8 +56,8 @@ class BindingRules(BackendFixtures):
     ) -> None:
         """Binding again with the same id gives the same thing; only secrets may be new."""
         binding = _binding()
-        first = bindable.bind(bound, binding, RecordingTools())
-        second = bindable.bind(bound, binding, RecordingTools())
+        first = bindable.bind(bound, binding, PatientTools())
+        second = bindable.bind(bound, binding, PatientTools())
         hidden = secrets_of(offering, first)
         changed = sorted(
             name
@@ -70,14 +70,14 @@ class BindingRules(BackendFixtures):
     def test_unbind_is_idempotent(self, bindable: Bindable, bound: ResourceHandle) -> None:
         """Unbinding twice, or what was never bound, is success."""
         binding = _binding()
-        state = bindable.bind(bound, binding, RecordingTools()).state
+        state = bindable.bind(bound, binding, PatientTools()).state
         for attempt in ("first", "second"):
             try:
-                bindable.unbind(bound, binding, state, RecordingTools())
+                bindable.unbind(bound, binding, state, PatientTools())
             except Exception as error:
                 broken(f"the {attempt} unbind raised {shown(error)}")
         try:
-            bindable.unbind(bound, _binding(), {}, RecordingTools())
+            bindable.unbind(bound, _binding(), {}, PatientTools())
         except Exception as error:
             broken(f"unbind of a binding that was never made raised {shown(error)}")
 
@@ -86,7 +86,7 @@ class BindingRules(BackendFixtures):
         self, bindable: Bindable, bound: ResourceHandle, offering: Offering
     ) -> None:
         """Credentials do not show their secret values when they are printed."""
-        given = bindable.bind(bound, _binding(), RecordingTools())
+        given = bindable.bind(bound, _binding(), PatientTools())
         hidden = secrets_of(offering, given)
         if not hidden:
             exempt("the offering declares no secret credential")
@@ -100,8 +100,8 @@ class BindingRules(BackendFixtures):
     ) -> None:
         """What a binding hands over lets one in, also after it was bound again."""
         binding = _binding()
-        require(can_use(bindable.bind(bound, binding, RecordingTools())), "they let nobody in")
-        again = bindable.bind(bound, binding, RecordingTools())
+        require(can_use(bindable.bind(bound, binding, PatientTools())), "they let nobody in")
+        again = bindable.bind(bound, binding, PatientTools())
         require(can_use(again), "those of a repeated bind let nobody in")
 
     @rule("provision.unbind-takes-access-away", level="gold")
@@ -110,9 +110,9 @@ class BindingRules(BackendFixtures):
     ) -> None:
         """After unbind its credentials let nobody in, and those of other bindings still do."""
         gone, kept = _binding(), _binding()
-        old = bindable.bind(bound, gone, RecordingTools())
-        other = bindable.bind(bound, kept, RecordingTools())
-        bindable.unbind(bound, gone, old.state, RecordingTools())
+        old = bindable.bind(bound, gone, PatientTools())
+        other = bindable.bind(bound, kept, PatientTools())
+        bindable.unbind(bound, gone, old.state, PatientTools())
         require(can_use(other), "unbind took the credentials of another binding away")
         require(not can_use(old), "credentials still let one in after unbind")
 

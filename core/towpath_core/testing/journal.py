@@ -41,6 +41,7 @@ class Journal:
         undos: in the order they were registered.
         children: runs that were started, each once.
         moments: the boundaries that were come to, in order: `begun`, `done` or `kept` and a key.
+        stumbles: errors of other classes than the platform's that left the work of steps.
         looks: how often somebody looked whether the run goes on.
         wait: what the run waits for now.
     """
@@ -51,6 +52,7 @@ class Journal:
         self.undos: list[RecordedUndo] = []
         self.children: list[RecordedChild] = []
         self.moments: list[str] = []
+        self.stumbles: list[Exception] = []
         self.looks = 0
         self.wait: RecordedStep | None = None
         self.lock = threading.RLock()
@@ -121,7 +123,8 @@ class Journal:
         """
         with self.lock:
             step = self._step(key, name)
-            if step.attempts and step.state == "running" and not repeatable:
+            begun = step.attempts > 0 and step.state in ("running", "cancelled", "unknown")
+            if begun and not repeatable:
                 step.state = "unknown"
                 raise OutcomeUnknown(f"Nobody knows whether the step {name!r} was done.")
             # To go on after a wait is no further attempt.
@@ -147,18 +150,21 @@ class Journal:
             self._moment("kept", step.key)
             return plain(output)
 
-    def fail(self, step: RecordedStep, error: Exception) -> None:
-        """Keep that a step failed, was cancelled, or that nobody knows."""
+    def fail(self, step: RecordedStep, error: Exception) -> TowpathError:
+        """Keep that a step failed, was cancelled, or that nobody knows; gives what is kept."""
         with self.lock:
             self.go_on()
-            if isinstance(error, Cancelled):
+            kept = error if isinstance(error, TowpathError) else None
+            if kept is None:
+                self.stumbles.append(error)
+                kept = StepFailed("Something went wrong that should not have.")
+            if isinstance(kept, Cancelled):
                 step.state = "cancelled"
-            elif isinstance(error, OutcomeUnknown):
+            elif isinstance(kept, OutcomeUnknown):
                 step.state = "unknown"
             else:
-                step.state = "failed"
-                ours = error if isinstance(error, TowpathError) else None
-                step.error = ours or StepFailed("Something went wrong that should not have.")
+                step.state, step.error = "failed", kept
+            return kept
 
     def add_undo(self, key: str, undo: Undo) -> None:
         """Keep how to take back what a step did; the same again changes nothing.

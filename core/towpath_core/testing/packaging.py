@@ -145,10 +145,10 @@ class PluginContract(Contract):
 
     @rule("plugin.offers-are-described", level="gold")
     def test_offers_are_described(self, probe: Probe) -> None:
-        """Offerings and actions, and all their parts, have words for the people who read them."""
+        """Offerings, actions, run kinds and their parts have words for the people who read them."""
         _loaded(probe)
         offers = [offer for call in probe.calls for offer in call.offers]
-        if not any(offer.kind in ("Offering", "Action") for offer in offers):
+        if not any(offer.kind in ("Offering", "Action", "RunKind") for offer in offers):
             exempt("it offers nothing that people choose from")
         bare = [one for offer in offers for one in offer.undescribed]
         require(not bare, f"without words: {_listed(bare)}")

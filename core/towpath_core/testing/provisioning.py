@@ -28,7 +28,8 @@ from towpath_core.testing.backends import Ask, handle_of
 from towpath_core.testing.bindings import BindingRules, secrets_of
 from towpath_core.testing.notes import shows
 from towpath_core.testing.rules import broken, exempt, require, rule, shown, unchecked
-from towpath_core.testing.tools import RecordingTools
+from towpath_core.testing.tools import PatientTools
+from towpath_core.testing.undoing import check_taking_back, undoable_with
 
 __all__ = ("HOSTILE_NAMES", "ProvisionerContract")
 
@@ -58,7 +59,7 @@ class ProvisionerContract(BindingRules):
     def test_read_after_apply(self, backend: Provisioner, ask: Ask) -> None:
         """What was applied is read, with the outputs that apply gave."""
         request = ask()
-        applied = backend.apply(request, RecordingTools())
+        applied = backend.apply(request, PatientTools())
         found = backend.read(handle_of(request, applied))
         if found is None:
             broken("read answers None after apply")
@@ -73,10 +74,10 @@ class ProvisionerContract(BindingRules):
     ) -> None:
         """Applying twice is applying once: the same outputs, and nothing else is there."""
         request = ask()
-        first = backend.apply(request, RecordingTools())
+        first = backend.apply(request, PatientTools())
         before = snapshot(handle_of(request, first))
         try:
-            second = backend.apply(request, RecordingTools())
+            second = backend.apply(request, PatientTools())
         except Exception as error:
             broken(f"the second apply raised {shown(error)}")
         require(
@@ -90,15 +91,15 @@ class ProvisionerContract(BindingRules):
     def test_delete_is_idempotent(self, backend: Provisioner, ask: Ask) -> None:
         """Deleting removes the thing; deleting again, or what never was, is success."""
         request = ask()
-        resource = handle_of(request, backend.apply(request, RecordingTools()))
+        resource = handle_of(request, backend.apply(request, PatientTools()))
         for attempt in ("first", "second"):
             try:
-                backend.delete(resource, RecordingTools())
+                backend.delete(resource, PatientTools())
             except Exception as error:
                 broken(f"the {attempt} delete raised {shown(error)}")
             require(backend.read(resource) is None, f"it is still there after the {attempt} delete")
         try:
-            backend.delete(handle_of(ask()), RecordingTools())
+            backend.delete(handle_of(ask()), PatientTools())
         except Exception as error:
             broken(f"delete of a resource that was never made raised {shown(error)}")
 
@@ -106,9 +107,9 @@ class ProvisionerContract(BindingRules):
     def test_resources_are_apart(self, backend: Provisioner, ask: Ask) -> None:
         """Two resources of one name are two things: the id tells them apart."""
         one, other = ask(), ask()
-        kept = backend.apply(one, RecordingTools())
-        gone = backend.apply(other, RecordingTools())
-        backend.delete(handle_of(other, gone), RecordingTools())
+        kept = backend.apply(one, PatientTools())
+        gone = backend.apply(other, PatientTools())
+        backend.delete(handle_of(other, gone), PatientTools())
         found = backend.read(handle_of(one, kept))
         require(found is not None, "deleting a resource removed another one of the same name")
 
@@ -126,7 +127,7 @@ class ProvisionerContract(BindingRules):
                 before == after, f"plan {moment} apply changed {shown(before)} to {shown(after)}"
             )
             if moment == "before":
-                backend.apply(request, RecordingTools())
+                backend.apply(request, PatientTools())
 
     @rule("provision.plan-is-repeatable", level="bronze")
     def test_plan_is_repeatable(self, backend: Provisioner, ask: Ask) -> None:
@@ -140,7 +141,7 @@ class ProvisionerContract(BindingRules):
     @rule("provision.outputs-are-declared", level="bronze")
     def test_outputs_are_declared(self, backend: Provisioner, ask: Ask, offering: Offering) -> None:
         """Outputs have names that the offering declares; outputs and state are JSON."""
-        applied = backend.apply(ask(), RecordingTools())
+        applied = backend.apply(ask(), PatientTools())
         require(isinstance(applied, Applied), f"apply returned {type(applied).__name__}")
         unknown = sorted(set(applied.outputs) - {one.name for one in offering.outputs})
         require(not unknown, f"the offering does not declare {', '.join(unknown)}")
@@ -162,7 +163,7 @@ class ProvisionerContract(BindingRules):
         """Secrets are in no output, plan, log, event, error or printed line."""
         caplog.set_level(logging.DEBUG)
         secrets = {"canary": canary} if canary else {}
-        tools, request, seen = RecordingTools(), ask(), [repr(backend)]
+        tools, request, seen = PatientTools(), ask(), [repr(backend)]
         applied = backend.apply(request, tools)
         resource = handle_of(request, applied)
         seen.append(repr(applied.outputs))
@@ -184,29 +185,29 @@ class ProvisionerContract(BindingRules):
 
     @rule("provision.deadline-honoured", level="silver")
     def test_deadline_honoured(self, backend: Provisioner, ask: Ask) -> None:
-        """After the deadline apply and delete stop with `Cancelled`: call `tools.check()` first."""
+        """After the deadline apply and delete stop by themselves: call `tools.check()` first."""
         request = ask()
         with _stops("apply"):
-            backend.apply(request, RecordingTools(seconds=0))
+            backend.apply(request, PatientTools(seconds=0))
         require(backend.read(handle_of(request)) is None, "apply made it after the deadline")
-        resource = handle_of(request, backend.apply(request, RecordingTools()))
+        resource = handle_of(request, backend.apply(request, PatientTools()))
         with _stops("delete"):
-            backend.delete(resource, RecordingTools(seconds=0))
+            backend.delete(resource, PatientTools(seconds=0))
 
     @rule("provision.cancel-leaves-readable-state", level="silver")
     def test_cancel_leaves_readable_state(self, backend: Provisioner, ask: Ask) -> None:
         """Stopped at any `tools.check()`, apply leaves what read can tell and apply can finish."""
-        tools = RecordingTools()
+        tools = PatientTools()
         backend.apply(ask(), tools)
         if not tools.checks:
             unchecked("apply never calls tools.check(); see provision.deadline-honoured")
         for stop in range(1, tools.checks + 1, math.ceil(tools.checks / _MOST_STOPS)):
             request = ask()
             with _stops(f"apply, cancelled at check {stop},"):
-                backend.apply(request, RecordingTools(cancel_at=stop))
+                backend.apply(request, PatientTools(cancel_at=stop))
             try:
                 backend.read(handle_of(request))
-                applied = backend.apply(request, RecordingTools())
+                applied = backend.apply(request, PatientTools())
             except Exception as error:
                 broken(
                     f"after a stop at check {stop}, read or the next apply raised {shown(error)}"
@@ -218,9 +219,9 @@ class ProvisionerContract(BindingRules):
     def test_state_is_not_needed(self, backend: Provisioner, ask: Ask) -> None:
         """After a crash that lost the state, read finds it by its id, and delete removes it."""
         request = ask()
-        resource = handle_of(request, backend.apply(request, RecordingTools()))
+        resource = handle_of(request, backend.apply(request, PatientTools()))
         require(backend.read(handle_of(request)) is not None, "read without state answers None")
-        backend.delete(handle_of(request), RecordingTools())
+        backend.delete(handle_of(request), PatientTools())
         require(backend.read(resource) is None, "delete without state leaves it behind")
 
     @rule("provision.errors-are-typed", level="silver")
@@ -242,7 +243,7 @@ class ProvisionerContract(BindingRules):
         self, unreachable: Provisioner, plan_request: PlanRequest
     ) -> None:
         """With a backend that does not answer, calls raise `Unavailable` near the deadline."""
-        tools = RecordingTools(seconds=_OUTAGE_SECONDS)
+        tools = PatientTools(seconds=_OUTAGE_SECONDS)
         resource = handle_of(plan_request)
         calls: dict[str, Callable[[], object]] = {
             "apply": lambda: unreachable.apply(plan_request, tools),
@@ -262,6 +263,15 @@ class ProvisionerContract(BindingRules):
             most = _OUTAGE_SECONDS + _GRACE_SECONDS
             require(spent < most, f"{verb} took {spent:.1f} s to notice, more than {most:g}")
 
+    @rule("provision.undo-is-idempotent", level="silver")
+    def test_undo_is_idempotent(self, backend: Provisioner, ask: Ask) -> None:
+        """What apply registered can be taken back, and again where it is gone already."""
+        tools = PatientTools()
+        backend.apply(ask(), tools)
+        owner = undoable_with(backend, tools)
+        for when in ("the first time", "the second time"):
+            check_taking_back(owner, tools, when)
+
     @rule("provision.plan-converges", level="gold")
     def test_plan_converges(self, backend: Provisioner, ask: Ask) -> None:
         """Before apply the plan says what it will do; after it, that there is nothing to do."""
@@ -269,7 +279,7 @@ class ProvisionerContract(BindingRules):
         require(
             _work(backend.plan(request)), "the plan of a new resource says there is nothing to do"
         )
-        backend.apply(request, RecordingTools())
+        backend.apply(request, PatientTools())
         left = _work(backend.plan(request))
         require(not left, f"after apply the plan still wants {shown(left)}")
 
@@ -279,7 +289,7 @@ class ProvisionerContract(BindingRules):
     ) -> None:
         """When the thing was changed from outside, the plan says what apply would put right."""
         request = ask()
-        resource = handle_of(request, backend.apply(request, RecordingTools()))
+        resource = handle_of(request, backend.apply(request, PatientTools()))
         drift(resource)
         require(_work(backend.plan(request)), "after a change from outside the plan is empty")
 
@@ -291,7 +301,7 @@ def _stops(what: str) -> Iterator[None]:
     except (Cancelled, LimitExceeded):
         return
     except Exception as error:
-        broken(f"{what} raised {shown(error)}, not Cancelled")
+        broken(f"{what} raised {shown(error)}, not Cancelled or LimitExceeded")
     broken(f"{what} went on")
 
 
@@ -303,15 +313,15 @@ def _calls(
     backend: Provisioner, request: PlanRequest, resource: ResourceHandle
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "plan", lambda: backend.plan(request)
-    yield "apply", lambda: backend.apply(request, RecordingTools())
+    yield "apply", lambda: backend.apply(request, PatientTools())
     yield "read", lambda: backend.read(resource)
-    yield "delete", lambda: backend.delete(resource, RecordingTools())
+    yield "delete", lambda: backend.delete(resource, PatientTools())
 
 
 def _errors(backend: Provisioner, resource: ResourceHandle) -> Iterator[str]:
     """What a binding to a resource that is gone says."""
     if isinstance(backend, Bindable):
         try:
-            backend.bind(resource, "kit-late-binding", RecordingTools())
+            backend.bind(resource, "kit-late-binding", PatientTools())
         except Exception as error:
             yield f"{error!r} {error}"

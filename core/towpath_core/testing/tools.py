@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from towpath_core.errors import Cancelled, Invalid, NotFound, Unavailable
+from towpath_core.errors import Invalid, LimitExceeded, NotFound, TowpathError, Unavailable
 from towpath_core.runs import (
     RETRY,
     Approval,
@@ -29,9 +29,10 @@ from towpath_core.testing.answers import Recorded
 from towpath_core.testing.journal import TIME, Journal
 from towpath_core.testing.records import OutcomeUnknown, RecordedStep
 
-__all__ = ("RecordingTools",)
+__all__ = ("PatientTools", "RecordingTools")
 
 _MAX_NAME = 200
+_NAP = 0.1
 
 
 class RecordingTools(Recorded):
@@ -56,6 +57,7 @@ class RecordingTools(Recorded):
         undos: what was registered to be taken back, in order.
         children: runs that were started, each once.
         asked: names of the secrets that were asked for.
+        patient: whether waits are over at once, with the usual answers, and raise nothing.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class RecordingTools(Recorded):
         first = int(number) if number.isdecimal() else 0
         super().__init__(Journal(first=first, cancel_at=cancel_at))
         self.asked: set[str] = set()
+        self.patient = False
         self.secrets = dict(secrets or {})
         self._part = ""
 
@@ -89,11 +92,11 @@ class RecordingTools(Recorded):
         self.notes.emit(type, body)
 
     def check(self) -> None:
-        """Raise `Cancelled` once the run was cancelled or the deadline has passed."""
+        """Raise `Cancelled` once the run was cancelled, `LimitExceeded` past the deadline."""
         self.journal.go_on()
         self.journal.look()
         if time.monotonic() >= self.deadline:
-            raise Cancelled("The step's deadline has passed.")
+            raise LimitExceeded("The step's deadline has passed.")
 
     def step(
         self,
@@ -114,18 +117,23 @@ class RecordingTools(Recorded):
         self.check()
         step = journal.begin(key, name, undo, repeatable or observe is not None)
         try:
-            found = self._inner(step, seconds)._perform(step, work, retry, repeatable, observe)
+            inner = self._inner(step, seconds)
+            return journal.end(step, inner._perform(step, work, retry, repeatable, observe))
         except Exception as error:
-            journal.fail(step, error)
-            raise
+            failed = journal.fail(step, error)
+            if isinstance(error, TowpathError):
+                raise
+            # As a replay would raise it, or code that catches it went another way then.
+            raise failed from error
         except Suspended:
             journal.suspended(step)
             raise
-        return journal.end(step, found)
 
     def sleep(self, seconds: float) -> None:
         """Wait until `pass_time`."""
         _check_duration(seconds)
+        if self.patient:
+            time.sleep(min(seconds, _NAP))  # what is looked for meanwhile may be real
         self._wait(TIME, TIME, "Wait", ends=True)
 
     def sleep_until(self, moment: datetime) -> None:
@@ -171,7 +179,7 @@ class RecordingTools(Recorded):
             return before.result()
         self.check()
         self.journal.add_child(key, kind, input, list(secrets or {}))
-        return self.journal.wait_for(key, f"child:{name}", name, ends=False)
+        return self._settled(key, f"child:{name}", name, False, None)
 
     def secret(self, name: str) -> Secret:
         """A handle on one of the secrets that were given."""
@@ -195,7 +203,7 @@ class RecordingTools(Recorded):
             secrets=self.secrets,
         )
         inner.journal, inner.notes, inner.asked = self.journal, self.notes, self.asked
-        inner._part = step.key
+        inner._part, inner.patient = step.key, self.patient
         return inner
 
     def _perform(
@@ -241,7 +249,16 @@ class RecordingTools(Recorded):
         if (before := self.journal.known(key)) is not None:
             return before.result()
         self.check()
-        return self.journal.wait_for(key, wait, title, ends, shown)
+        return self._settled(key, wait, title, ends, shown)
+
+    def _settled(self, key: str, wait: str, title: str, ends: bool, shown: Any) -> Any:
+        try:
+            return self.journal.wait_for(key, wait, title, ends, shown)
+        except Suspended:
+            if not self.patient:
+                raise
+            self._answer({})
+            return self.journal.wait_for(key, wait, title, ends, shown)
 
     def _key(self, name: str) -> str:
         """The key of the next part of that name: `name`, then `name#2`, below this step's own."""
@@ -249,6 +266,14 @@ class RecordingTools(Recorded):
         self._names[name] += 1
         own = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
         return f"{self._part}/{own}" if self._part else own
+
+
+class PatientTools(RecordingTools):
+    """Recording tools whose waits are over at once: a yes, the time, a signal without a body."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.patient = True
 
 
 def _check_name(name: object) -> None:

@@ -8,80 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from towpath_core.entities import Entity
-from towpath_core.errors import Conflict, NotFound, PluginError
-from towpath_core.plugins import PluginHost
-from towpath_core.provisioning import Applied, Credentials, Offering, PlanRequest, ResourceHandle
-from towpath_engine.catalog.service import CatalogService
+from towpath_core.errors import Conflict, PluginError
+from towpath_core.provisioning import Applied, Credentials, Offering, PlanRequest
+from towpath_engine.provisioning.backends import SECONDS, Backends, resource_purpose
 from towpath_engine.provisioning.bindings import credentials_purpose, state_purpose
 from towpath_engine.provisioning.marks import binding_in, mark_binding, mark_resource, resource_in
 from towpath_engine.provisioning.records import origin_of
-from towpath_engine.provisioning.service import ProvisioningService
-from towpath_engine.provisioning.tables import BINDINGS, RESOURCES
+from towpath_engine.provisioning.tables import BINDINGS
+from towpath_engine.provisioning.undoing import undo_of_resource
 from towpath_engine.runs.context import Executor, RunContext
 from towpath_engine.runs.journal import ErrorInfo
 from towpath_engine.runs.tools import RunStepTools
-from towpath_engine.secrets import Sealer
-from towpath_engine.store.database import Database, Transaction
+from towpath_engine.runs.undo_executor import PLATFORM_OWNER
+from towpath_engine.store.database import Transaction
 
-__all__ = ("Backends", "provisioning_executors")
-
-_SECONDS = 900.0
-
-
-class Backends:
-    """What all four executors share: the tables, the backends, the catalog and the seal."""
-
-    def __init__(
-        self,
-        database: Database,
-        host: PluginHost,
-        provisioning: ProvisioningService,
-        catalog: CatalogService,
-        sealer: Sealer,
-    ) -> None:
-        self.database = database
-        self.host = host
-        self.provisioning = provisioning
-        self.catalog = catalog
-        self.sealer = sealer
-
-    async def row(self, run: RunContext) -> Mapping[Any, Any]:
-        """The row of the resource that a run is about."""
-        query = select(RESOURCES).where(RESOURCES.c.id == resource_in(run.input))
-        async with self.database.begin() as transaction:
-            row = (await transaction.execute(query)).mappings().one_or_none()
-        if row is None:
-            raise NotFound(f"There is no resource {resource_in(run.input)}.")
-        return row
-
-    def handle(self, row: Mapping[Any, Any]) -> ResourceHandle:
-        """A resource as its backend sees it."""
-        purpose = resource_purpose(row["id"])
-        state = self.sealer.open(row["state"], purpose) if row["state"] else {}
-        return ResourceHandle(
-            str(row["id"]), row["name"], row["offering"], row["parameters"], row["owner"], state
-        )
-
-    def owner(self, row: Mapping[Any, Any]) -> str:
-        """Whose code takes back what is done to a resource."""
-        return f"provisioner:{row['provisioner']}"
-
-    async def call(
-        self, row: Mapping[Any, Any], method: str, *args: Any, returns: Any = None
-    ) -> Any:
-        """Call the backend of a resource."""
-        backend = self.provisioning.provisioner(row["provisioner"])
-        return await self.host.call(backend, method, *args, seconds=_SECONDS, returns=returns)
-
-
-def resource_purpose(resource_id: UUID) -> str:
-    """What a resource's backend state is sealed for."""
-    return f"resources.state:{resource_id}"
+__all__ = ("provisioning_executors",)
 
 
 class ProvisionExecutor:
@@ -101,6 +46,8 @@ class ProvisionExecutor:
         made: list[Applied] = []
 
         async def work(tools: RunStepTools) -> Any:
+            # Before the backend hears of it: what it has begun can be taken back then.
+            await run.register_undo(tools.of, PLATFORM_OWNER, undo_of_resource(row["id"]))
             applied = await backends.call(row, "apply", request, tools, returns=Applied)
             made.append(applied)
             return {"outputs": _declared(offering, applied)}
@@ -114,7 +61,7 @@ class ProvisionExecutor:
 
         name = f"Make {row['entity_ref']}"
         output = await run.step(
-            "apply", name, work, seconds=_SECONDS, owner=backends.owner(row), commit=commit
+            "apply", name, work, seconds=SECONDS, owner=backends.owner(row), commit=commit
         )
         return {"resourceId": str(row["id"]), "entityRef": row["entity_ref"], **output}
 
@@ -139,16 +86,11 @@ class DeleteExecutor:
             return {}
 
         async def commit(transaction: Transaction, output: Any) -> None:
-            await mark_resource(transaction, row["id"], phase="deleted", state=None, error=None)
-            gone = update(BINDINGS).where(BINDINGS.c.resource_id == row["id"])
-            await transaction.execute(gone.values(state="revoked", sealed=None, unbind_state=None))
-            await backends.catalog.remove(
-                transaction, run.principal, row["entity_ref"], origin_of(row["id"])
-            )
+            await backends.deleted(transaction, run, row)
 
         name = f"Delete {row['entity_ref']}"
         await run.step(
-            "delete", name, work, seconds=_SECONDS, owner=backends.owner(row), commit=commit
+            "delete", name, work, seconds=SECONDS, owner=backends.owner(row), commit=commit
         )
         return {"resourceId": str(row["id"])}
 
@@ -192,7 +134,7 @@ class BindExecutor:
 
         name = f"Make credentials to {row['entity_ref']}"
         await run.step(
-            "bind", name, work, seconds=_SECONDS, owner=backends.owner(row), commit=commit
+            "bind", name, work, seconds=SECONDS, owner=backends.owner(row), commit=commit
         )
         return {"bindingId": str(binding_id)}
 
@@ -227,7 +169,7 @@ class UnbindExecutor:
 
         name = f"Take back credentials to {row['entity_ref']}"
         await run.step(
-            "unbind", name, work, seconds=_SECONDS, owner=backends.owner(row), commit=commit
+            "unbind", name, work, seconds=SECONDS, owner=backends.owner(row), commit=commit
         )
         return {"bindingId": str(binding_id)}
 

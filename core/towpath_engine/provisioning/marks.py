@@ -14,7 +14,7 @@ from sqlalchemy import case, update
 
 from towpath_engine.clock import now
 from towpath_engine.provisioning.tables import BINDINGS, RESOURCES
-from towpath_engine.runs.service import Stopped
+from towpath_engine.runs.stopping import Unbegun
 from towpath_engine.runs.terms import Terms
 from towpath_engine.store.database import Transaction
 
@@ -75,10 +75,10 @@ async def _not_unbound(transaction: Transaction, input: Any) -> None:
     await mark_binding(transaction, binding_in(input), state=state)
 
 
-WHEN_STOPPED: Mapping[str, Stopped] = {
+WHEN_STOPPED: Mapping[str, Unbegun] = {
     "provision": _not_provisioned,
     "delete": _not_deleted,
     "bind": _not_bound,
     "unbind": _not_unbound,
 }
-"""By kind of run: what it means that it was stopped before it was begun."""
+"""By kind of run: what it means that it was stopped before any step was begun."""

@@ -24,7 +24,7 @@ from towpath_engine import audit
 from towpath_engine.clock import new_id, now
 from towpath_engine.idempotency import Request, recall, remember
 from towpath_engine.policy import PolicyGate
-from towpath_engine.provisioning.marks import WHEN_STOPPED, terms_of
+from towpath_engine.provisioning.marks import terms_of
 from towpath_engine.provisioning.offers import Offers
 from towpath_engine.provisioning.records import (
     Accepted,
@@ -64,8 +64,6 @@ class ProvisioningService:
         self._offers = Offers(host)
         self._runs = runs
         self._policy = policy
-        for kind, write in WHEN_STOPPED.items():
-            runs.when_stopped(kind, write)
 
     def offerings(self) -> Sequence[Offering]:
         """All that can be asked for, ordered by name."""

@@ -16,11 +16,12 @@ from sqlalchemy import select
 
 from towpath_core.errors import Cancelled, PluginError, TowpathError, Unavailable
 from towpath_core.runs import RunState, Suspended, TimedOut
+from towpath_engine.runs import journal_sql
 from towpath_engine.runs.beginning import begin_attempt
 from towpath_engine.runs.context import Executor, RunContext, Starting
 from towpath_engine.runs.ending import hand_back
 from towpath_engine.runs.faults import describe_error
-from towpath_engine.runs.journal import CLOCK, FenceLost, load_steps
+from towpath_engine.runs.journal import CLOCK, FenceLost, StepInfo, load_steps
 from towpath_engine.runs.measuring import StepTimes
 from towpath_engine.runs.outcomes import OutcomeUnknown
 from towpath_engine.runs.parking import park
@@ -67,24 +68,29 @@ class Attempts:
         self._max_crashes = max_crashes
         self._times = times
 
-    async def make(self, run_id: UUID, turn: int, stop: threading.Event) -> None:
+    async def make(
+        self, run_id: UUID, turn: int, stop: threading.Event, *, job_id: int | None = None
+    ) -> bool:
         """Do a run as far as it goes now, if the job that was delivered is its latest.
 
         Args:
             run_id: the run.
             turn: of the job.
             stop: set when the run is asked to stop.
+            job_id: the job.
+
+        Returns:
+            Whether the job left the queue with the end of the run.
 
         Raises:
             FenceLost: another attempt goes on with it.
             DatabaseUnavailable: it is left open; it goes on when the database is back.
             asyncio.CancelledError: the worker stops; the run was handed back.
         """
-        async with self._database.begin() as transaction:
-            row = await begin_attempt(transaction, run_id, turn, self._limits)
-            steps = await load_steps(transaction, run_id) if row else {}
-        if row is None:
-            return
+        found = await self._begin(run_id, turn)
+        if found is None:
+            return False
+        row, steps = found
         secrets, fault = self._secrets(row)
         run = RunContext(
             self._database,
@@ -95,6 +101,7 @@ class Attempts:
             retry_seconds=self._retry_seconds,
             starting=self._starting,
             times=self._times,
+            job_id=job_id,
         )
         try:
             async with run.flushing():
@@ -103,6 +110,20 @@ class Attempts:
             run.lose(FenceLost("The worker stops."))
             await asyncio.shield(self._hand_back(run))
             raise
+        return run.job_gone
+
+    async def _begin(
+        self, run_id: UUID, turn: int
+    ) -> tuple[Mapping[str, Any], Mapping[str, StepInfo]] | None:
+        limits = self._limits
+        quickly = await journal_sql.begin(self._database, run_id, turn, list(limits))
+        if quickly is not None and not quickly[1]:
+            return quickly[0], {}
+        async with self._database.begin() as transaction:
+            row: Mapping[str, Any] | None = quickly[0] if quickly else None
+            if row is None:
+                row = await begin_attempt(transaction, run_id, turn, limits)
+            return (row, await load_steps(transaction, run_id)) if row else None
 
     async def _drive(self, run: RunContext, fault: TowpathError | None) -> None:
         executor = self._executors.get(run.kind)

@@ -1,16 +1,16 @@
-"""Events of a run that wait to be written: gathered from any thread, masked, kept in order."""
+"""What waits to be written of a run: events, ends of steps; from any thread, masked, in order."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from towpath_core.errors import Invalid, LimitExceeded
-from towpath_engine.runs.journal import Event
+from towpath_engine.runs.journal import Event, StepInfo
 from towpath_engine.secrets import mask
 
 __all__ = ("EventBuffer",)
@@ -23,6 +23,8 @@ class EventBuffer:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._events: deque[Event] = deque()
+        self._ended: dict[int, StepInfo] = {}
+        self._told: Callable[[bool], None] | None = None
         self._secrets = tuple(secrets)
         self._lock = threading.Lock()
 
@@ -35,6 +37,26 @@ class EventBuffer:
         event = Event(type, self.plain(dict(body)))
         with self._lock:
             self._events.append(event)
+            if self._told is not None and len(self._events) == 1:
+                self._told(False)
+
+    def add_end(self, event: Event, step: StepInfo) -> None:
+        """Append the event of a step that ended, and keep the step to be written with it."""
+        with self._lock:
+            self._events.append(event)
+            self._ended[step.seq] = step
+            if self._told is not None:
+                self._told(True)
+
+    def tell(self, told: Callable[[bool], None] | None) -> None:
+        """Have somebody told when something comes, and whether it is the end of a step.
+
+        Called in whatever thread brings it. Of events only the first of those that wait is told.
+        """
+        with self._lock:
+            self._told = told
+            if told is not None and self._events:
+                told(False)
 
     def plain(self, value: Any) -> Any:
         """A value as JSON data of its own, with the run's secrets masked in keys and texts.
@@ -59,17 +81,19 @@ class EventBuffer:
         """Replace the run's secrets in a text."""
         return mask(text, self._secrets)
 
-    def take(self) -> list[Event]:
-        """Remove and return all that wait, in order."""
+    def take(self) -> tuple[list[Event], list[StepInfo]]:
+        """Remove and return all that wait, in order, and the steps that ended."""
         with self._lock:
-            events = list(self._events)
+            events, ended = list(self._events), list(self._ended.values())
             self._events.clear()
-        return events
+            self._ended.clear()
+        return events, ended
 
-    def give_back(self, events: Sequence[Event]) -> None:
+    def give_back(self, events: Sequence[Event], ended: Sequence[StepInfo] = ()) -> None:
         """Put back what was taken and could not be written, before what came since."""
         with self._lock:
             self._events.extendleft(reversed(events))
+            self._ended = {step.seq: step for step in ended} | self._ended
 
     def _masked(self, value: Any) -> Any:
         if not self._secrets:

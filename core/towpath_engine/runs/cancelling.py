@@ -74,9 +74,9 @@ class Cancelling:
         Args:
             principal: who asks.
             run_id: the run.
-            force: end it now, from outside, whatever its worker does.
+            force: end it now, from outside, whatever its worker does; with a grace, then.
             grace_seconds: from now; it is ended from outside if it has not ended by then. Without
-                it the run takes its time.
+                it and `force` the run takes its time.
             reason: for its events and the audit.
 
         Raises:
@@ -85,7 +85,7 @@ class Cancelling:
             Invalid: the grace or the reason is too long.
         """
         check_reason(reason)
-        how = How(force, grace_seconds, reason)
+        how = How(force and grace_seconds is None, grace_seconds, reason)
         if grace_seconds is not None and not 0 <= grace_seconds <= _MOST_GRACE:
             raise Invalid(f"A grace is 0 to {_MOST_GRACE:,.0f} seconds.")
         async with self._database.begin() as transaction:

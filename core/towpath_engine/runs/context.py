@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -19,6 +19,7 @@ import structlog
 from towpath_core.errors import Cancelled, LimitExceeded, Unavailable
 from towpath_core.identity import Principal
 from towpath_core.runs import Effect, Retry, RunState, StepState, Suspended, Undo
+from towpath_engine.runs.admission import make_room
 from towpath_engine.runs.buffer import EventBuffer
 from towpath_engine.runs.ending import end_run
 from towpath_engine.runs.faults import describe_error
@@ -28,13 +29,13 @@ from towpath_engine.runs.journal import (
     Fence,
     FenceLost,
     StepInfo,
-    add_events,
     add_undo,
     write_step,
 )
 from towpath_engine.runs.measuring import StepClock, StepTimes
 from towpath_engine.runs.outcomes import OutcomeUnknown, Wait, as_before, pause
 from towpath_engine.runs.tools import RunStepTools
+from towpath_engine.runs.writing import RunWriter
 from towpath_engine.store.database import Database, DatabaseUnavailable, Transaction
 
 __all__ = ("Executor", "RunContext", "Starting")
@@ -44,7 +45,6 @@ log = structlog.get_logger(__name__)
 Work = Callable[[RunStepTools], Awaitable[Any]]
 Commit = Callable[[Transaction, Any], Awaitable[None]]
 
-_FLUSH_SECONDS = 0.05
 _STEP_SECONDS = 600.0
 
 
@@ -87,6 +87,7 @@ class RunContext:
         retry_seconds: longest first wait before a step is tried again, doubled each time.
         starting: starts child runs.
         times: how long steps took is noted there.
+        job_id: the job that brought it, which goes with its end.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class RunContext:
         retry_seconds: float = 1.0,
         starting: Starting | None = None,
         times: StepTimes | None = None,
+        job_id: int | None = None,
     ) -> None:
         self.database = database
         self.id: UUID = row["id"]
@@ -122,8 +124,12 @@ class RunContext:
         self._retry = Retry(first_seconds=retry_seconds, most_seconds=8.0)
         self._steps = dict(steps)
         self._clock = StepClock(times or StepTimes(), self.kind)
-        # Events are taken and written by one at a time, or they would change places.
-        self._writing = asyncio.Lock()
+        self._writer = RunWriter(database, self.fence, self.buffer, self.cancelled.set)
+        # Whom its end concerns is looked at only where there can be somebody.
+        self._alone = row["parent_id"] is None and row["concurrency_key"] is None
+        self.job_id = job_id
+        self.job_gone = False
+        self.queue: str = row["queue"]
 
     def known(self, key: str) -> StepInfo | None:
         """What the journal knows of a step."""
@@ -188,6 +194,8 @@ class RunContext:
         try:
             tools = self._tools(step, seconds, owner)
             found = await self.try_often(work, tools, seconds)
+            if commit is None and self._writer.going:
+                return self.close_step_soon(step, found)
             return await self.close_step(step, found, commit)
         except (FenceLost, DatabaseUnavailable):
             raise
@@ -233,6 +241,16 @@ class RunContext:
         await self._write(done, commit)
         return done.output
 
+    def close_step_soon(self, step: StepInfo, found: Any) -> Any:
+        """Have journalled what a step gave, before anything else of the run; from any thread.
+
+        For a step that may be done again: where the worker dies in this moment, it is.
+        """
+        done = msgspec.structs.replace(step, state="succeeded", output=self.buffer.plain(found))
+        self._writer.later(done)
+        self._note(done)
+        return done.output
+
     async def fail_step(
         self, step: StepInfo, error: Exception, commit: Commit | None = None
     ) -> StepInfo:
@@ -255,8 +273,7 @@ class RunContext:
     async def register_undo(self, step: StepInfo, owner: str, undo: Undo) -> None:
         """Journal how to take back what a step did; the same again changes nothing."""
         plain = Undo(undo.name, self.buffer.plain(dict(undo.data)))
-        async with self._waiting() as events, self.database.begin() as transaction:
-            await add_events(transaction, self.fence, events)
+        async with self.writing() as transaction:
             await add_undo(transaction, self.fence, step, owner, plain)
 
     def wait_for(self, wait: Wait) -> Any:
@@ -304,64 +321,42 @@ class RunContext:
         Raises:
             FenceLost: another worker goes on with the run; nothing is written.
         """
-        async with self._waiting() as events, self.database.begin() as transaction:
-            await add_events(transaction, self.fence, events)
+        if state == "succeeded" and commit is None and self._concerns_nobody():
+            await self._succeed(output)
+            return
+        async with self.writing() as transaction:
             await end_run(transaction, self.fence, state, output=output, error=error)
             if commit is not None:
                 await commit(transaction)
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Transaction]:
+    def writing(self) -> AbstractAsyncContextManager[Transaction]:
         """A transaction of this attempt that writes the events that wait first.
 
         Raises:
             FenceLost: another worker goes on with the run; nothing is written.
         """
-        async with self._waiting() as events, self.database.begin() as transaction:
-            await add_events(transaction, self.fence, events)
-            yield transaction
+        return self._writer.transaction()
 
     async def flush(self) -> None:
         """Write the events that wait."""
-        async with self._waiting() as events:
-            if events:
-                async with self.database.begin() as transaction:
-                    await add_events(transaction, self.fence, events)
+        await self._writer.write()
 
-    @asynccontextmanager
-    async def flushing(self) -> AsyncIterator[None]:
+    def flushing(self) -> AbstractAsyncContextManager[None]:
         """Write events as they come, until the block ends."""
-        over = asyncio.Event()
-        task = asyncio.create_task(self._flush_often(over))
-        try:
-            yield
-        finally:
-            over.set()
-            await task
+        return self._writer.writing()
 
-    async def _flush_often(self, over: asyncio.Event) -> None:
-        while not over.is_set():
-            try:
-                await asyncio.wait_for(over.wait(), _FLUSH_SECONDS)
-            except TimeoutError:
-                try:
-                    await self.flush()
-                except FenceLost:
-                    # Somebody else goes on with the run: long work should notice.
-                    self.cancelled.set()
-                    return
-                except Unavailable:
-                    log.warning("run.flush", run=str(self.id))
+    def _concerns_nobody(self) -> bool:
+        """Whether the run's end changes nothing but the run."""
+        still = any(step.state in ("running", "waiting") for step in self._steps.values())
+        return self._alone and not still
 
-    @asynccontextmanager
-    async def _waiting(self) -> AsyncIterator[list[Event]]:
-        async with self._writing:
-            events = self.buffer.take()
-            try:
-                yield events
-            except Exception:
-                self.buffer.give_back(events)
-                raise
+    async def _succeed(self, output: Any) -> None:
+        last = Event("state", {"state": "succeeded"})
+        room = await self._writer.end(last, output=output, job_id=self.job_id)
+        self.job_gone = self.job_id is not None
+        if room:
+            async with self.database.begin() as transaction:
+                await make_room(transaction, {"queue": self.queue}, ended=False)
 
     def _tools(self, step: StepInfo, seconds: float, owner: str) -> RunStepTools:
         return RunStepTools(self, step, seconds=seconds, owner=owner)
@@ -407,13 +402,19 @@ class RunContext:
         undo: Undo | None = None,
         owner: str = "",
     ) -> None:
-        async with self.writing() as transaction:
-            await write_step(transaction, self.fence, step)
-            if undo is not None:
-                plain = Undo(undo.name, self.buffer.plain(dict(undo.data)))
-                await add_undo(transaction, self.fence, step, owner, plain)
-            if commit is not None:
-                await commit(transaction, step.output)
+        if commit is None and undo is None:
+            await self._writer.write(step)
+        else:
+            async with self.writing() as transaction:
+                await write_step(transaction, self.fence, step)
+                if undo is not None:
+                    plain = Undo(undo.name, self.buffer.plain(dict(undo.data)))
+                    await add_undo(transaction, self.fence, step, owner, plain)
+                if commit is not None:
+                    await commit(transaction, step.output)
+        self._note(step)
+
+    def _note(self, step: StepInfo) -> None:
         self._steps[step.key] = step
         if step.state != "running":
             self._clock.end(step.key, step.state)

@@ -18,18 +18,21 @@ import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from towpath_core.errors import Forbidden, TowpathError, Unavailable
+from towpath_core.errors import TowpathError, Unavailable
 from towpath_engine import audit
 from towpath_engine.runs.faults import describe_error
-from towpath_engine.runs.journal import CLOCK
 from towpath_engine.runs.schedule_records import Trouble, owner_of
 from towpath_engine.runs.schedule_rows import moment_of
-from towpath_engine.runs.schedule_starting import AcceptsRuns, check_open, start_run
+from towpath_engine.runs.schedule_starting import (
+    AcceptsRuns,
+    check_open,
+    check_token,
+    start_run,
+)
 from towpath_engine.runs.schedule_tables import SCHEDULES
 from towpath_engine.runs.schedule_times import Times, times_of
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.store.database import Database, DatabaseUnavailable, Transaction
-from towpath_engine.store.tables import TOKENS
 
 __all__ = ("Schedules", "firing_id")
 
@@ -39,6 +42,10 @@ _LATE = timedelta(minutes=5)
 """A time that is over for longer was missed."""
 _MEND_SECONDS = 60.0
 _LEAST = 0.02
+_PAGE = 200
+
+NOW: Any = func.now()
+"""The database's time at the begin of the transaction: unlike the clock's, an index knows it."""
 
 
 def firing_id(schedule_id: UUID, at: datetime) -> UUID:
@@ -107,17 +114,18 @@ class Schedules:
         A time that gave a run before gives no other.
         """
         c = SCHEDULES.c
-        count = 0
-        query = select(c.id, c.cron, c.zone, c.next_at).where(c.next_at > CLOCK)
-        async with self._database.begin() as transaction:
-            rows = (await transaction.execute(query)).all()
-            moment = await moment_of(transaction)
-            for row in rows:
-                next_at = _next(row.cron, row.zone, moment)
-                if next_at is not None and next_at < row.next_at:
-                    same = (c.id == row.id) & (c.next_at == row.next_at)
-                    await transaction.execute(update(SCHEDULES).where(same).values(next_at=next_at))
-                    count += 1
+        ahead = select(c.id, c.cron, c.zone, c.next_at).where(c.next_at > NOW).order_by(c.id)
+        count, after = 0, UUID(int=0)
+        while True:
+            async with self._database.begin() as transaction:
+                query = ahead.where(c.id > after).limit(_PAGE)
+                rows = (await transaction.execute(query)).all()
+                moment = await moment_of(transaction)
+                for row in rows:
+                    count += await _bring_forward(transaction, row, moment)
+            if len(rows) < _PAGE:
+                break
+            after = rows[-1].id
         if count:
             log.warning("schedules.mended", count=count)
         return count
@@ -125,7 +133,7 @@ class Schedules:
     async def _pause(self) -> float:
         """Seconds until the next time, at most as long as is waited between two looks."""
         next_at = SCHEDULES.c.next_at
-        query = select(func.extract("epoch", func.min(next_at) - CLOCK)).where(next_at > CLOCK)
+        query = select(func.extract("epoch", func.min(next_at) - NOW)).where(next_at > NOW)
         async with self._database.begin() as transaction:
             seconds = (await transaction.execute(query)).scalar_one_or_none()
         return self._poll if seconds is None else min(max(float(seconds), _LEAST), self._poll)
@@ -135,7 +143,7 @@ class Schedules:
         values: dict[str, Any] = {}
         try:
             times = times_of(row["cron"], row["zone"])
-            await _check_token(transaction, row)
+            await check_token(transaction, row)
         except TowpathError as error:
             values = {"paused": True, "next_at": None, "trouble": _trouble(row["next_at"], error)}
         else:
@@ -167,7 +175,7 @@ class Schedules:
         except Exception as error:
             if _is_lost(error):
                 raise
-            log.warning("schedule.not_started", schedule=row["name"], error=str(error)[:200])
+            log.warning("schedule.not_started", schedule=row["name"], error=type(error).__name__)
             return {"trouble": _trouble(at, error)}
         detail = {"name": row["name"], "kind": row["kind"], "at": at.isoformat()}
         subject = str(row["id"])
@@ -190,7 +198,7 @@ async def _due(transaction: Transaction, later: list[UUID]) -> Mapping[Any, Any]
     c = SCHEDULES.c
     query = (
         select(SCHEDULES)
-        .where(c.next_at <= CLOCK, c.id.not_in(later))
+        .where(c.next_at <= NOW, c.id.not_in(later))
         .order_by(c.next_at, c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -208,20 +216,6 @@ def _wanted(row: Mapping[Any, Any], times: Times, moment: datetime) -> list[date
     return due
 
 
-async def _check_token(transaction: Transaction, row: Mapping[Any, Any]) -> None:
-    """See that the token that a schedule has its rights from was not taken back.
-
-    That it has expired is no matter: schedules outlive tokens.
-    """
-    token_id = row["principal"].get("token_id")
-    query = select(TOKENS.c.revoked_at).where(TOKENS.c.id == token_id)
-    if token_id and (await transaction.execute(query)).scalar_one_or_none() is not None:
-        raise Forbidden(
-            "The token that the schedule has its rights from was revoked.",
-            next="Resume it, and its runs have the rights of the token that you use.",
-        )
-
-
 def _trouble(at: datetime, error: BaseException) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(Trouble(at, describe_error(error, str)))
     return told
@@ -234,8 +228,14 @@ def _is_lost(error: Exception) -> bool:
     )
 
 
-def _next(cron: str, zone: str, moment: datetime) -> datetime | None:
+async def _bring_forward(transaction: Transaction, row: Any, moment: datetime) -> int:
+    """Have a schedule come at its next time where it would come later; 1 where that was so."""
     try:
-        return times_of(cron, zone).next(moment)
+        next_at = times_of(row.cron, row.zone).next(moment)
     except TowpathError:
-        return None
+        return 0  # it says so when it is due
+    if next_at is None or next_at >= row.next_at:
+        return 0
+    c = SCHEDULES.c
+    same = update(SCHEDULES).where(c.id == row.id, c.next_at == row.next_at)
+    return (await transaction.execute(same.values(next_at=next_at))).rowcount

@@ -15,9 +15,6 @@ from towpath_engine.store.database import Database
 
 __all__ = ("Count", "QueueState", "RunMetrics", "RunsState", "StepHistogram", "WorkerState")
 
-ALIVE_SECONDS = 15.0
-"""A worker that has given no sign of life for so long does not count."""
-
 _FOLD_ABOVE = 500
 """So many single counts are put together into sums."""
 
@@ -94,10 +91,16 @@ class StepHistogram(msgspec.Struct, frozen=True):
 
 
 class RunMetrics:
-    """Reads how runs stand. Each method is one transaction."""
+    """Reads how runs stand. Each method is one transaction.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: the platform's.
+        alive_seconds: a worker that has given no sign of life for so long does not count.
+    """
+
+    def __init__(self, database: Database, alive_seconds: float = 15.0) -> None:
         self._database = database
+        self._alive_seconds = alive_seconds
 
     async def state(self) -> RunsState:
         """What waits in each queue, and which workers live.
@@ -114,7 +117,7 @@ class RunMetrics:
                     row.host or "",
                     row.pid or 0,
                 )
-                for row in await transaction.execute(_WORKERS, {"seconds": ALIVE_SECONDS})
+                for row in await transaction.execute(_WORKERS, {"seconds": self._alive_seconds})
             ]
             rows = (await transaction.execute(_QUEUES)).all()
         queues = [

@@ -6,7 +6,7 @@ delivered, be it late, twice, or to a worker that slept, finds its turn over and
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from uuid import UUID
 
 from procrastinate.connector import BaseConnector
@@ -14,7 +14,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from sqlalchemy import text
 
-from towpath_engine.store.database import Transaction
+from towpath_engine.store.database import Database, Transaction
 
 __all__ = ("TASK", "OwnJobs", "drop_jobs", "enqueue", "orphans", "requeue", "sweep_lock")
 
@@ -90,21 +90,47 @@ _ORPHANS = text(
 )
 
 
+_FETCHED = (
+    "id",
+    "status",
+    "priority",
+    "lock",
+    "queueing_lock",
+    "task_name",
+    "args",
+    "scheduled_at",
+    "queue_name",
+    "attempts",
+    "worker_id",
+)
+
+_FETCH = """
+    SELECT id, status::text, priority, lock, queueing_lock, task_name, args, scheduled_at,
+        queue_name, attempts, worker_id
+    FROM procrastinate_fetch_job_v2(%(queues)s::varchar[], %(worker)s)
+"""
+
+
 class OwnJobs(JobManager):
     """The jobs of a worker; one that was taken away from it meanwhile is not missed at its end.
 
     Args:
         connector: to the queue.
+        database: the same, for what is asked all the time.
         registered: told the number by which the queue knows the worker, each time it gets one.
     """
 
     def __init__(
         self,
         connector: BaseConnector,
+        database: Database,
         registered: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(connector)
+        self._database = database
         self._registered = registered
+        self.gone: set[int] = set()
+        """Jobs that left the queue with the end of their run."""
 
     async def register_worker(self) -> int:
         """Let the queue know the worker, and its number who wants to."""
@@ -113,8 +139,19 @@ class OwnJobs(JobManager):
             await self._registered(worker_id)
         return worker_id
 
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        """Take the next job off the queues, in one statement."""
+        wanted = None if queues is None else list(queues)
+        row = await self._database.one(_FETCH, {"queues": wanted, "worker": worker_id})
+        if row is None or row[0] is None:
+            return None
+        return Job.from_row(dict(zip(_FETCHED, row, strict=True)))
+
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """Take a job that is over off the queue; what became of the run is in the journal."""
+        if job.id in self.gone:
+            self.gone.discard(job.id)
+            return
         await self.connector.execute_query_async(
             "DELETE FROM procrastinate_jobs WHERE id = %(id)s", id=job.id
         )

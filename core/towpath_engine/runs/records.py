@@ -97,7 +97,13 @@ class RunEvent(msgspec.Struct, frozen=True):
 
 def no_run(run_id: UUID) -> NotFound:
     """The error for a run that is not there, or not the asker's."""
-    return NotFound(f"There is no run {run_id}.", next="List yours with: towpath runs ls")
+    # The same words for all: that there was one is not told to those who may not see it.
+    return NotFound(
+        f"There is no run {run_id}.",
+        why="There never was one that you may see, or it ended so long ago that it was forgotten "
+        "([runs] keep_days).",
+        next="List yours with: towpath runs ls",
+    )
 
 
 def may_see(principal: Principal, row: Mapping[Any, Any]) -> bool:

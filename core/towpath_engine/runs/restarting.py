@@ -26,7 +26,11 @@ _ENDED_BADLY = frozenset({"failed", "cancelled", "unknown", "running", "waiting"
 
 
 async def reset_steps(
-    transaction: Transaction, row: Mapping[Any, Any], *, only_bad: bool = False
+    transaction: Transaction,
+    row: Mapping[Any, Any],
+    *,
+    only_bad: bool = False,
+    ask_again: bool = False,
 ) -> list[Event]:
     """Have the step that a run ended with, and all after it, done again.
 
@@ -34,16 +38,17 @@ async def reset_steps(
         transaction: holds the lock of the run's row.
         row: the run, which has ended.
         only_bad: what was done after it stays, where steps do not build on each other.
+        ask_again: every yes that was given is asked for again: it was given to another input.
 
     Returns:
         The events that tell of it.
     """
     query = select(STEPS).where(STEPS.c.run_id == row["id"]).order_by(STEPS.c.seq)
     steps = [dict(step) for step in (await transaction.execute(query)).mappings()]
-    return [
-        await again(transaction, row["id"], step)
-        for step in _to_reset(steps, row["error"], only_bad=only_bad)
-    ]
+    chosen = _to_reset(steps, row["error"], only_bad=only_bad)
+    if ask_again:
+        chosen |= _approved(steps)
+    return [await again(transaction, row["id"], step) for step in steps if step["seq"] in chosen]
 
 
 async def again(
@@ -74,7 +79,8 @@ def unknown_step(steps: Sequence[Step]) -> Step | None:
     return next(iter(visible or inner), None)
 
 
-def _to_reset(steps: Sequence[Step], error: Any, *, only_bad: bool) -> list[Step]:
+def _to_reset(steps: Sequence[Step], error: Any, *, only_bad: bool) -> set[int]:
+    """The numbers of the steps that are done again."""
     done = [step for step in steps if step["state"] == "succeeded" and not _came_badly(step)]
     # What went wrong inside a step that was done all the same was dealt with there.
     live = [step for step in steps if not any(_contains(outer, step) for outer in done)]
@@ -82,12 +88,23 @@ def _to_reset(steps: Sequence[Step], error: Any, *, only_bad: bool) -> list[Step
     inner = [step for step in bad if not _inside(bad, step)]
     blamed = _to_blame(inner, steps, error)
     if blamed is None:
-        return []
+        return set()
     first = blamed["seq"]
     around = [step for step in bad if any(_contains(step, one) for one in _after(live, first))]
     chosen = {step["seq"] for step in around}
     chosen |= {step["seq"] for step in _after(bad if only_bad else live, first)}
-    return [step for step in steps if step["seq"] in chosen]
+    return chosen
+
+
+def _approved(steps: Sequence[Step]) -> set[int]:
+    """The numbers of the steps in which somebody said yes, and of those around them."""
+    given = [
+        step
+        for step in steps
+        if step["wait"] and step["wait"]["type"] == "approval" and step["state"] == "succeeded"
+    ]
+    around = [step for step in steps if _inside(given, step)]
+    return {step["seq"] for step in (*given, *around)}
 
 
 def _after(steps: Sequence[Step], first: int) -> list[Step]:

@@ -157,8 +157,11 @@ class Resuming:
             if guard is not None:
                 await guard(transaction)
             await self._check_ended(transaction, row, before)
-            events = await reset_steps(transaction, row, only_bad=row["kind"] == "undo")
-            changed = _masked(row["input"], secrets) if wanted != row["input"] else None
+            is_new = wanted != row["input"]
+            events = await reset_steps(
+                transaction, row, only_bad=row["kind"] == "undo", ask_again=is_new
+            )
+            changed = _masked(row["input"], secrets) if is_new else None
             told = decision(principal, "retry", reason, previousInput=changed)
             detail = {"reason": reason, "previousInput": changed}
             values = {"input": wanted, **self._sealed(run_id, secrets)}

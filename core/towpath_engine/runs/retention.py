@@ -9,17 +9,16 @@ and rows that somebody is at are left for the next time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Table, delete, exists, func, insert, select, text, tuple_, update
+from sqlalchemy import delete, exists, func, insert, select, text, update
 
 from towpath_core.errors import TowpathError
 from towpath_engine.runs.journal import CLOCK
 from towpath_engine.runs.schedule_tables import LEFTOVERS, SCHEDULES
-from towpath_engine.runs.tables import EVENTS, RUNS, SIGNALS, STEPS, UNDOS
+from towpath_engine.runs.tables import RUNS
 from towpath_engine.store.database import Database, Transaction
 
 __all__ = ("Retention",)
@@ -35,7 +34,22 @@ _FIRST = 120.0
 _EVERY = 3600.0
 # As the index says it. What is `unknown` is kept until somebody has looked.
 _ENDED = "{}.state IN ('succeeded', 'failed', 'cancelled')"
-_HANGING: Sequence[Table] = (EVENTS, STEPS, SIGNALS, UNDOS)
+# However the rows of a run lie, and whatever was counted of them: the table is not read as a whole.
+_BY_INDEX = text(
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)"
+)
+_SWEEPING = [
+    text(
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table}"  # noqa: S608
+        f" WHERE run_id = :run_id ORDER BY {order} LIMIT :room))"
+    )
+    for table, order in (
+        ("run_events", "seq"),
+        ("run_steps", "seq"),
+        ("run_signals", "name, id"),
+        ("run_undos", "seq"),
+    )
+]
 
 
 class Retention:
@@ -88,13 +102,16 @@ async def _sweep_up(transaction: Transaction) -> bool:
     """Take away a batch of what is left over; whether there was any."""
     query = select(LEFTOVERS.c.run_id).order_by(LEFTOVERS.c.run_id).limit(_RUNS)
     run_ids = list((await transaction.execute(query)).scalars())
-    if not run_ids:
-        return False
-    for table in _HANGING:
-        if await _delete(transaction, table, run_ids):
-            return True
-    await transaction.execute(delete(LEFTOVERS).where(LEFTOVERS.c.run_id == func.any(run_ids)))
-    return True
+    room = _ROWS
+    await transaction.execute(_BY_INDEX)
+    for run_id in run_ids:
+        for statement in _SWEEPING:
+            values = {"run_id": run_id, "room": room}
+            room -= (await transaction.execute(statement, values)).rowcount
+            if not room:
+                return True
+        await transaction.execute(delete(LEFTOVERS).where(LEFTOVERS.c.run_id == run_id))
+    return bool(run_ids)
 
 
 async def _forget(transaction: Transaction, age: timedelta) -> int:
@@ -133,10 +150,3 @@ async def _old(transaction: Transaction, limit: datetime) -> list[UUID]:
         .with_for_update(skip_locked=True, of=run)
     )
     return list((await transaction.execute(query)).scalars())
-
-
-async def _delete(transaction: Transaction, table: Table, run_ids: Sequence[UUID]) -> int:
-    key = tuple_(*table.primary_key)
-    some = select(*table.primary_key).where(table.c.run_id == func.any(run_ids)).limit(_ROWS)
-    done = await transaction.execute(delete(table).where(key.in_(some)))
-    return done.rowcount

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from towpath_core.errors import Conflict, LimitExceeded
+from towpath_core.errors import Conflict, Forbidden, LimitExceeded
 from towpath_core.identity import Principal
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.terms import USUAL, Terms
 from towpath_engine.store.database import Transaction
+from towpath_engine.store.tables import TOKENS
 
-__all__ = ("AcceptsRuns", "check_open", "start_run")
+__all__ = ("AcceptsRuns", "check_open", "check_token", "start_run")
 
 _MOST_OPEN = 100
 """Runs of one schedule that are open at a time."""
@@ -85,6 +86,23 @@ async def check_open(transaction: Transaction, row: Mapping[Any, Any]) -> None:
         )
     if count >= _MOST_OPEN:
         raise LimitExceeded(f"{_MOST_OPEN} runs of {row['name']} are open.")
+
+
+async def check_token(transaction: Transaction, row: Mapping[Any, Any]) -> None:
+    """See that the token that a schedule has its rights from was not taken back.
+
+    That it has expired is no matter: schedules outlive tokens.
+
+    Raises:
+        Forbidden: it was.
+    """
+    token_id = row["principal"].get("token_id")
+    query = select(TOKENS.c.revoked_at).where(TOKENS.c.id == token_id)
+    if token_id and (await transaction.execute(query)).scalar_one_or_none() is not None:
+        raise Forbidden(
+            "The token that the schedule has its rights from was revoked.",
+            next="Its maker resumes it with another; its runs have the rights of that one then.",
+        )
 
 
 async def _open_runs(transaction: Transaction, schedule_id: UUID) -> int:

@@ -10,10 +10,10 @@ twice comes twice.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -35,7 +35,8 @@ _WORDS = {
 _FIELDS = 5
 _MARKS = re.compile(r"[0-9A-Za-z*/,#\- ]+", re.ASCII)
 _DAY, _NONE = timedelta(days=1), timedelta(0)
-_FIRST_LOOK = timedelta(hours=1)
+_HOUR, _INSTANT = timedelta(hours=1), timedelta(microseconds=1)
+_MANY = 200
 _NEXT = "Write five fields, such as 30 2 * * mon-fri, or one of " + ", ".join(_WORDS) + "."
 
 
@@ -81,16 +82,41 @@ class Times:
 
         Costs what those few cost, however many there were.
         """
-        back = _FIRST_LOOK
+        found: list[datetime] = []
+        end = until
+        while len(found) < count and (newest := self._newest(first, end)):
+            found = newest + found
+            end = newest[0] - _INSTANT
+        return found[-count:]
+
+    def _newest(self, first: datetime, end: datetime) -> list[datetime]:
+        """Some of the times from `first` to `end`, the newest, in order; none where there are none.
+
+        Looks at some hundred times at the most.
+        """
+        back = _HOUR
         while True:
-            begin = max(first, until - back)
-            found = deque(self._between(begin, until), maxlen=count)
-            if len(found) == count or begin == first:
-                return list(found)
+            begin = max(first, end - back)
+            found = list(islice(self._between(begin, end), _MANY))
+            if len(found) == _MANY:
+                return list(self._between(self._shortly_before(begin, end), end))
+            if found or begin == first:
+                return found
             back *= 4
 
+    def _shortly_before(self, begin: datetime, end: datetime) -> datetime:
+        """A moment after which times come up to `end`, all of them within an hour."""
+        while end - begin > _HOUR:
+            middle = begin + (end - begin) / 2
+            moment = self.next(middle)
+            if moment is not None and moment <= end:
+                begin = middle
+            else:
+                end = middle
+        return begin
+
     def _between(self, first: datetime, until: datetime) -> Iterator[datetime]:
-        moment = self.next(first - timedelta(microseconds=1))
+        moment = self.next(first - _INSTANT)
         while moment is not None and moment <= until:
             yield moment
             moment = self.next(moment)

@@ -6,6 +6,7 @@ the rights that the maker had when it was made, changed or resumed the last time
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -36,7 +37,12 @@ from towpath_engine.runs.schedule_rows import (
     take_name,
     update_schedule,
 )
-from towpath_engine.runs.schedule_starting import AcceptsRuns, check_open, start_run
+from towpath_engine.runs.schedule_starting import (
+    AcceptsRuns,
+    check_open,
+    check_token,
+    start_run,
+)
 from towpath_engine.runs.schedule_tables import SCHEDULES
 from towpath_engine.runs.schedule_times import times_of
 from towpath_engine.store.database import Database, Transaction
@@ -110,7 +116,8 @@ class ScheduleService:
         async with self._database.begin() as transaction:
             moment = await moment_of(transaction)
             rows = (await transaction.execute(query)).mappings().all()
-        return [schedule_of(row, moment) for row in rows]
+        # Many times are worked out: other requests are not to wait for that.
+        return await asyncio.to_thread(lambda: [schedule_of(row, moment) for row in rows])
 
     async def get(self, principal: Principal, which: str) -> ScheduleInfo:
         """One schedule, by its id or its name.
@@ -164,7 +171,7 @@ class ScheduleService:
             check_spec(spec)
             if spec.name != row["name"]:
                 await take_name(transaction, spec.name)
-            rights = _rights(principal, row)
+            rights = await _rights(transaction, principal, row)
             moment = await moment_of(transaction)
             await self._try(transaction, rights, row["id"], spec, moment)
             values = {**msgspec.to_builtins(spec), "principal": msgspec.to_builtins(rights)}
@@ -207,7 +214,7 @@ class ScheduleService:
         async with self._database.begin() as transaction:
             row = await lock_schedule(transaction, principal, which, match)
             if row["paused"]:
-                rights = _rights(principal, row)
+                rights = await _rights(transaction, principal, row)
                 moment = await moment_of(transaction)
                 await self._try(transaction, rights, row["id"], spec_of(row), moment)
                 next_at = times_of(row["cron"], row["zone"]).next(moment)
@@ -253,7 +260,7 @@ class ScheduleService:
                 return UUID(answer)
             row = await lock_schedule(transaction, principal, which, None)
             await check_open(transaction, row)
-            rights = _rights(principal, row)
+            rights = await _rights(transaction, principal, row)
             moment = await moment_of(transaction)
             run_id = await start_run(transaction, self._starter, row, rights, new_id(), moment)
             await record(transaction, principal, "run", row, run_id=run_id)
@@ -283,6 +290,15 @@ class ScheduleService:
         return schedule_of(row, await moment_of(transaction))
 
 
-def _rights(principal: Principal, row: Mapping[Any, Any]) -> Principal:
-    """Whose rights a run has that somebody asks for: one's own, or those that were kept."""
-    return principal if audit.actor_of(principal) == row["created_by"] else owner_of(row)
+async def _rights(
+    transaction: Transaction, principal: Principal, row: Mapping[Any, Any]
+) -> Principal:
+    """Whose rights a run has that somebody asks for: one's own, or those that were kept.
+
+    Raises:
+        Forbidden: the token that those are from was revoked.
+    """
+    if audit.actor_of(principal) == row["created_by"]:
+        return principal
+    await check_token(transaction, row)
+    return owner_of(row)

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, text, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from towpath_core.errors import Conflict
 from towpath_core.identity import Principal
 from towpath_core.runs import RUN_ENDED
 from towpath_engine import audit
 from towpath_engine.clock import new_id
-from towpath_engine.runs.ending import end_outside
 from towpath_engine.runs.following import Following
 from towpath_engine.runs.journal import CLOCK, Event, StepInfo, insert_events, load_steps
 from towpath_engine.runs.listing import Mark, Order, RunFilter, count_of_runs, page_of_runs, runs_of
 from towpath_engine.runs.queue import enqueue
 from towpath_engine.runs.reading import read_events, row_of, sees, waits_of
-from towpath_engine.runs.records import RunEvent, RunInfo, info_of, may_see, no_run
-from towpath_engine.runs.sweeping import CANCEL_CHANNEL
+from towpath_engine.runs.records import RunEvent, RunInfo, info_of, no_run
 from towpath_engine.runs.tables import EVENTS, RUNS
 from towpath_engine.runs.terms import USUAL, Terms
-from towpath_engine.runs.waits import lock_run
 from towpath_engine.secrets import Sealer
 from towpath_engine.store.database import Database, Transaction
 
 __all__ = ("RunEvent", "RunInfo", "RunService", "secrets_purpose")
-
-Stopped = Callable[[Transaction, Any], Awaitable[None]]
-"""Writes what it means that a run with this input was stopped before it was begun."""
 
 
 def secrets_purpose(run_id: UUID) -> str:
@@ -47,11 +40,6 @@ class RunService:
         self._database = database
         self._sealer = sealer
         self.following = Following(database)
-        self._stopped: dict[str, Stopped] = {}
-
-    def when_stopped(self, kind: str, write: Stopped) -> None:
-        """Have `write` called in the transaction that stops a run of a kind which still waits."""
-        self._stopped[kind] = write
 
     async def create(
         self,
@@ -209,30 +197,3 @@ class RunService:
             raise no_run(run_id)
         waits = await waits_of(transaction, [run_id] if row["state"] == "waiting" else [])
         return info_of(row, waits.get(run_id, ()))
-
-    async def cancel(self, principal: Principal, run_id: UUID) -> RunInfo:
-        """Ask a run to stop; one that waits ends at once. Repeating it changes nothing.
-
-        Raises:
-            NotFound: there is no such run that the asker may see.
-            Conflict: it has ended otherwise.
-        """
-        async with self._database.begin() as transaction:
-            row = await lock_run(transaction, run_id)
-            if row is None or not may_see(principal, row):
-                raise no_run(run_id)
-            asked = row["state"] == "running" and row["cancel_requested"]
-            if asked or row["state"] == "cancelled":
-                return info_of(row)
-            if row["state"] in RUN_ENDED:
-                raise Conflict(f"Run {run_id} has ended already: {row['state']}.")
-            await audit.record(transaction, principal, "runs:cancel", str(run_id), run_id=run_id)
-            change = update(RUNS).where(RUNS.c.id == run_id)
-            await transaction.execute(change.values(cancel_requested=True))
-            if row["state"] != "running":
-                await end_outside(transaction, row, "cancelled")
-                if (write := self._stopped.get(row["kind"])) is not None:
-                    await write(transaction, row["input"])
-            note = text("SELECT pg_notify(:c, :p)")
-            await transaction.execute(note, {"c": CANCEL_CHANNEL, "p": str(run_id)})
-        return await self.get(principal, run_id)

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from towpath_core.errors import Conflict, Forbidden, Invalid, NotFound
 from towpath_core.identity import Principal, Scope
@@ -185,8 +185,7 @@ class Starters:
         """
         if terms.queue == USUAL.queue:
             terms = msgspec.structs.replace(terms, queue=prepared.queue)
-        query = select(RUNS.c.id).where(RUNS.c.id == terms.id)
-        if terms.id is not None and (await transaction.execute(query)).first() is not None:
+        if terms.id is not None and await _is_known(transaction, terms.id):
             return terms.id
         run_id = await self._runs.create(
             transaction,
@@ -231,13 +230,29 @@ class Starters:
                 why="They were wiped when it ended.",
                 next="Give all of them.",
             )
-        kind = row["kind"]
-        await self._policy.check(principal, "run:retry", kind, {"input": dict(input or {})})
+        kind, owner = row["kind"], msgspec.convert(row["principal"], Principal)
+        # It acts with the rights of the one who started it: neither may get by the other's limits.
+        askers = (principal,) if principal == owner else (principal, owner)
         if kind == SCAFFOLD:
             values = _values_of(row["input"], input) if input is not None else None
-            return await self._scaffolding.again(principal, row["input"], values, secrets)
-        if input is None:
-            return row["input"]
+            for who in askers:
+                await self._policy.check(who, "run:retry", kind, {})
+                wanted = await self._scaffolding.again(who, row["input"], values, secrets)
+            return wanted
+        wanted = row["input"] if input is None else self._changed(kind, input)
+        actions = ("run:retry",) if wanted == row["input"] else ("run:retry", "run:start")
+        for who in askers:
+            for action in actions:
+                await self._policy.check(who, action, kind, {"input": wanted})
+        return wanted
+
+    def _changed(self, kind: str, input: Mapping[str, Any]) -> dict[str, Any]:
+        """Another input for a run of a kind that a plugin offers.
+
+        Raises:
+            Conflict: it is no such kind.
+            Invalid: it does not fit.
+        """
         offered = self._host.contributions.run_kinds.get(kind)
         if offered is None:
             raise Conflict(f"The input of a run of kind {kind!r} cannot be changed.")
@@ -321,6 +336,14 @@ def _values_of(pinned: Mapping[str, Any], input: Mapping[str, Any]) -> Any:
     if str(parse_ref(full["template"], default_kind="template")) != ref:
         raise Invalid(f"The run is one of {ref}.", next="Start another one.")
     return full["values"]
+
+
+async def _is_known(transaction: Transaction, run_id: UUID) -> bool:
+    """Whether a run of that id was accepted; who asks at the same time waits for the answer."""
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 8))")
+    await transaction.execute(lock, {"id": str(run_id)})
+    query = select(RUNS.c.id).where(RUNS.c.id == run_id)
+    return (await transaction.execute(query)).first() is not None
 
 
 def _check_scope(principal: Principal, scope: Scope) -> None:

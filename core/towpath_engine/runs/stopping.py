@@ -23,8 +23,8 @@ class Stopping:
 
     Args:
         database: holds the journal.
-        executors: by kind, told of runs that were begun.
-        unbegun: by kind, called for runs of which no step was begun.
+        executors: by kind, told of runs that are ended.
+        unbegun: by kind, called instead for runs of which no step was begun.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Stopping:
     ) -> None:
         self._database = database
         self._executors = executors
-        self._unbegun = unbegun or {}
+        self._unbegun = {} if unbegun is None else unbegun
 
     async def stop(
         self,
@@ -56,29 +56,26 @@ class Stopping:
         steps = await load_steps(transaction, row["id"])
         run = RunContext(self._database, row, steps, {})
         state: RunState = "unknown" if run.has_open_effect() else "cancelled"
-        if state == "unknown" and error is None:
-            error = _stopped_in(run.open_step_names())
+        if state == "unknown":
+            error = _open_in(error, run.open_step_names())
         info = ErrorInfo.of(error) if error is not None else None
         await end_outside(transaction, row, state, error=info, events=events)
         if not steps and (write := self._unbegun.get(run.kind)) is not None:
             await write(transaction, run.input)
-        elif steps and (executor := self._executors.get(run.kind)) is not None:
+        elif (executor := self._executors.get(run.kind)) is not None:
             told = info or ErrorInfo.of(Cancelled("The run was asked to stop."))
             await executor.failed(transaction, run, told)
         return state
 
 
-def ended_by_force(names: Sequence[str] = ()) -> TowpathError:
+def ended_by_force() -> TowpathError:
     """Why a run was ended that did not end by itself."""
-    return TowpathError(
-        "The run did not stop when it was asked to, and was ended.",
-        why=f"Under way: {', '.join(names)}." if names else None,
-    )
+    return TowpathError("The run did not stop when it was asked to, and was ended.")
 
 
-def _stopped_in(names: Sequence[str]) -> TowpathError:
+def _open_in(error: TowpathError | None, names: Sequence[str]) -> TowpathError:
     return TowpathError(
-        "The run was stopped in a step that changes something outside.",
-        why=f"Under way: {', '.join(names)}.",
+        error.what if error is not None else "The run was stopped in the middle of a step.",
+        why=f"Under way, with effects that others see: {', '.join(names)}.",
         next="Look, then say what became of it: towpath runs resolve.",
     )

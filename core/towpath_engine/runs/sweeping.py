@@ -9,16 +9,14 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select, text
 
-from towpath_core.errors import TowpathError
-from towpath_core.runs import RunState
 from towpath_engine.runs.admission import release_all
-from towpath_engine.runs.context import Executor, RunContext
-from towpath_engine.runs.ending import end_outside
-from towpath_engine.runs.journal import CLOCK, ErrorInfo, load_steps
+from towpath_engine.runs.context import Executor
+from towpath_engine.runs.journal import CLOCK
 from towpath_engine.runs.queue import orphans, requeue, sweep_lock
+from towpath_engine.runs.stopping import Stopping, ended_by_force
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.waits import lock_run, wake
-from towpath_engine.store.database import Database, Transaction
+from towpath_engine.store.database import Database
 
 __all__ = ("CANCEL_CHANNEL", "Sweep")
 
@@ -63,7 +61,7 @@ class Sweep:
         limits: Mapping[str, int] | None = None,
     ) -> None:
         self._database = database
-        self._executors = dict(executors)
+        self._stopping = Stopping(database, executors)
         self._stalled = stalled_seconds
         self._limits = dict(limits or {})
 
@@ -103,21 +101,5 @@ class Sweep:
         async with self._database.begin() as transaction:
             row = await lock_run(transaction, run_id)
             if row is not None and row["state"] == "running" and row["cancel_by"] is not None:
-                await self._end(transaction, row)
+                await self._stopping.stop(transaction, row, error=ended_by_force())
                 log.warning("run.forced", run=str(run_id))
-
-    async def _end(self, transaction: Transaction, row: Mapping[str, Any]) -> None:
-        steps = await load_steps(transaction, row["id"])
-        run = RunContext(self._database, row, steps, {})
-        state: RunState = "unknown" if run.has_open_effect() else "cancelled"
-        error = ErrorInfo.of(
-            TowpathError(
-                "The run did not stop when it was asked to, and was ended.",
-                why="A step that changes something outside was under way."
-                if state == "unknown"
-                else None,
-            )
-        )
-        await end_outside(transaction, row, state, error=error)
-        if (executor := self._executors.get(row["kind"])) is not None:
-            await executor.failed(transaction, run, error)

@@ -149,7 +149,10 @@ class RunStepTools:
         tools = RunStepTools(run, step, seconds=limit, owner=self._owner)
         try:
             found = tools._perform(work, retry, repeatable, observe)
-            return self._do(run.close_step(step, found))
+            if not repeatable:
+                return self._do(run.close_step(step, found))
+            self._see_that_it_goes()
+            return run.close_step_soon(step, found)
         except Exception as error:
             failed = self._do(run.fail_step(step, error))
             if isinstance(error, TowpathError):

@@ -15,8 +15,8 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     "running": frozenset(
         {"running", "queued", "waiting", "succeeded", "failed", "cancelled", "unknown"}
     ),
-    # What it waited for came, or did not in time; somebody stops it.
-    "waiting": frozenset({"queued", "cancelled"}),
+    # What it waited for came; its time came, and a worker takes it at once; somebody stops it.
+    "waiting": frozenset({"queued", "running", "cancelled"}),
     "succeeded": frozenset(),
     # Taken up again where it stopped.
     "failed": frozenset({"queued"}),

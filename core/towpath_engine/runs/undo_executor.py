@@ -39,6 +39,12 @@ class PlatformUndo(Protocol):
         """Write what it means for our tables, in the transaction of the step's result."""
         ...
 
+    async def failed(
+        self, transaction: Transaction, run: RunContext, data: Any, error: ErrorInfo
+    ) -> None:
+        """Write what it means that it failed, likewise."""
+        ...
+
 
 class UndoExecutor:
     """Executor of runs of kind `undo`.
@@ -99,6 +105,8 @@ class UndoExecutor:
             await _mark(transaction, run, undo, "done", None)
 
         async def not_done(transaction: Transaction, output: Any) -> None:
+            if own is not None:
+                await own.failed(transaction, run, undo.data, info)
             await _mark(transaction, run, undo, "failed", info)
 
         if step.state == "succeeded":

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from procrastinate import App, PsycopgConnector
+from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 from sqlalchemy import select
@@ -29,7 +29,7 @@ from towpath_engine.runs.sweeping import CANCEL_CHANNEL, Sweep
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.trouble import tell_trouble
 from towpath_engine.secrets import Sealer
-from towpath_engine.store.database import Database, DatabaseUnavailable, Listener
+from towpath_engine.store.database import Database, DatabaseUnavailable, Listener, stop_tasks
 
 __all__ = ("RunWorker", "WorkerTimes")
 
@@ -156,8 +156,8 @@ class RunWorker:
         """Take jobs until asked to stop, or until the connection is lost."""
         connector = PsycopgConnector(conninfo=self._database.url, min_size=1, max_size=4)
         app = App(connector=connector)
-        app.job_manager = OwnJobs(app.connector, self._registered)
-        app.task(name=TASK)(self._job)
+        app.job_manager = self._jobs = OwnJobs(app.connector, self._database, self._registered)
+        app.task(name=TASK, pass_context=True)(self._job)
         async with app.open_async():
             self._worker = worker = self._made(app)
             if self._stopping.is_set():
@@ -170,9 +170,7 @@ class RunWorker:
                 await worker.run()  # type: ignore[no-untyped-call]
             finally:
                 self._worker = None
-                for task in beside:
-                    task.cancel()
-                await asyncio.gather(*beside, return_exceptions=True)
+                await stop_tasks(*beside)
 
     def _made(self, app: App) -> Worker:
         times = self._times
@@ -188,13 +186,15 @@ class RunWorker:
             fetch_job_polling_interval=times.poll,
         )
 
-    async def _job(self, run_id: str, turn: int = 0) -> None:
+    async def _job(self, context: JobContext, run_id: str, turn: int = 0) -> None:
         stop = threading.Event()
         # Known before the attempt begins, so that no request to stop falls in between.
         entry = (UUID(run_id), stop)
         self._active.add(entry)
         try:
-            await self._attempts.make(entry[0], turn, stop)
+            job = context.job.id
+            if await self._attempts.make(entry[0], turn, stop, job_id=job) and job is not None:
+                self._jobs.gone.add(job)
         except FenceLost:
             log.info("run.fence_lost", run=run_id)
         except DatabaseUnavailable as error:

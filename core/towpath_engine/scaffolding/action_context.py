@@ -19,11 +19,14 @@ from towpath_core.errors import Forbidden, Invalid, LimitExceeded
 from towpath_core.identity import Principal
 from towpath_core.scaffolding import Registration, RenderSession
 from towpath_engine.catalog.reading import LocationReader
+from towpath_engine.catalog.registrations import find_location
 from towpath_engine.catalog.service import CatalogService
 from towpath_engine.catalog.sources import tree_source
 from towpath_engine.runs.context import RunContext
 from towpath_engine.runs.journal import StepInfo
 from towpath_engine.runs.tools import RunStepTools
+from towpath_engine.runs.undo_executor import PLATFORM_OWNER
+from towpath_engine.scaffolding.undoing import undo_of_registration
 
 __all__ = ("ActionDesk", "TemplateActionContext")
 
@@ -93,20 +96,27 @@ class TemplateActionContext(RunStepTools):
 
     def register(self, target: str, *, optional: bool = False) -> Registration:
         """Register a location in the catalog and read it."""
-        return self._hand(self._register(target, optional))
+        type = "file" if target.startswith("file:") else "url"
+        if not self._hand(self._is_registered(type, target)):
+            undo = undo_of_registration(self._run, type, target)
+            self._do(self._run.register_undo(self.of, PLATFORM_OWNER, undo))
+        return self._hand(self._register(type, target, optional))
 
     def entity(self, ref: str) -> Entity | None:
         """An entity of the catalog."""
         return self._hand(self._desk.catalog.stored(self._desk.principal, ref))
 
-    async def _register(self, target: str, optional: bool) -> Registration:
+    async def _is_registered(self, type: str, target: str) -> bool:
+        async with self._run.database.begin() as transaction:
+            return await find_location(transaction, type, target) is not None
+
+    async def _register(self, type: str, target: str, optional: bool) -> Registration:
         if not self._desk.principal.has("catalog:write"):
             raise Forbidden(
                 f"{target} cannot be registered.",
                 why="The token that started this run does not have the scope catalog:write.",
                 next="Start the run with a token that has it.",
             )
-        type = "file" if target.startswith("file:") else "url"
         report = await self._desk.catalog.register(self._desk.principal, type, target, again=True)
         if report.problems and not optional:
             problems = [found.problem for found in report.problems]

@@ -55,6 +55,7 @@ _RUN = RunWire(
     state="queued",
     attempt=0,
     queue="default",
+    schedule=_SCHEDULE.id,
     created_by="user:default/ada",
     created_at=_AT,
 )

@@ -36,6 +36,7 @@ from towpath_gateway.sse import EventStream, last_event_id
 __all__ = ("ScaffolderController",)
 
 RUN: Scope = "scaffold:run"
+AGAIN: Scope = "runs:write"
 
 TaskId = Annotated[str, PathParameter(description="Id of a task, which is that of its run.")]
 
@@ -122,7 +123,7 @@ class ScaffolderController(Controller):
         await request.platform.control.cancel(request.principal, run.id)
         return reply(Stopped("cancelled"))
 
-    @post("/tasks/{task_id:str}/retry", RUN, op.RETRY_TASK)
+    @post("/tasks/{task_id:str}/retry", AGAIN, op.RETRY_TASK)
     async def retry(self, request: Ask, task_id: TaskId) -> Answer:
         """Go on with a task that failed or was cancelled, at the step it ended with.
 

@@ -58,7 +58,8 @@ class Session:
         """Do one statement and give its rows, if any.
 
         Raises:
-            Cancelled: the run was asked to stop or its deadline has passed.
+            Cancelled: the run was asked to stop.
+            LimitExceeded: its deadline has passed.
         """
         if self._tools:
             self._tools.check()
@@ -87,7 +88,8 @@ def open_session(
     Without `tools` the block has 15 seconds.
 
     Raises:
-        Cancelled: the run was asked to stop or its deadline has passed.
+        Cancelled: the run was asked to stop.
+        LimitExceeded: its deadline has passed.
         Unavailable: the server does not answer, or something that may pass came between.
         StepFailed: the role of the url lacks a right, or the server refuses for good.
     """

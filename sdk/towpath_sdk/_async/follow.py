@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from time import monotonic
 
 import httpx
@@ -13,7 +13,10 @@ from towpath_sdk._wire.errors import PlatformError, TransportFailed
 from towpath_sdk._wire.feed import EventFeed
 from towpath_sdk._wire.runs import Event
 
-__all__ = ("follow",)
+__all__ = ("OnConnection", "follow")
+
+OnConnection = Callable[[PlatformError | None], None]
+"""Called with the error when a connection is lost and will be made anew, with None when it is."""
 
 _SHORTEST = 0.01
 _RETRIES = 10
@@ -21,7 +24,13 @@ _RETRIES = 10
 
 
 async def follow(
-    link: AsyncConnection, run_id: str, after: int, *, silence: float, deadline: float | None = None
+    link: AsyncConnection,
+    run_id: str,
+    after: int,
+    *,
+    silence: float,
+    deadline: float | None = None,
+    on_connection: OnConnection | None = None,
 ) -> AsyncGenerator[Event | None, None]:
     """Yield the run's events until it ends, each once and in order.
 
@@ -35,9 +44,11 @@ async def follow(
         after: the number of the last event that is known; 0 for all.
         silence: seconds after which a silent connection is given up and made anew.
         deadline: in seconds of `time.monotonic()`. It ends here too, without an error.
+        on_connection: is told of lost connections.
     """
     feed = EventFeed(run_id, after)
-    attempt = 0
+    tell = on_connection or (lambda error: None)
+    attempt, lost = 0, False
     while deadline is None or monotonic() < deadline:
         left = silence if deadline is None else min(silence, deadline - monotonic())
         call = feed.connect()
@@ -46,6 +57,9 @@ async def follow(
             async with link.open(
                 call, accept="text/event-stream", silence=max(left, _SHORTEST)
             ) as response:
+                if lost:
+                    tell(None)
+                    lost = False
                 async for chunk in response.aiter_bytes():
                     events = feed.take(chunk)
                     for event in events:
@@ -67,4 +81,6 @@ async def follow(
         if delay is None:
             raise failure
         attempt += 1
+        tell(failure)
+        lost = True
         await sleep(delay if deadline is None else max(0.0, min(delay, deadline - monotonic())))

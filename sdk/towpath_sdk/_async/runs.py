@@ -10,7 +10,7 @@ from time import monotonic
 from anyio import sleep
 
 from towpath_sdk._async.control import AsyncRunControl
-from towpath_sdk._async.follow import follow
+from towpath_sdk._async.follow import OnConnection, follow
 from towpath_sdk._async.pages import AsyncPages
 from towpath_sdk._wire.calls import Call, get
 from towpath_sdk._wire.errors import RunFailed, WaitTimeout
@@ -149,6 +149,7 @@ class AsyncRuns(AsyncRunControl):
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the wait ends with the run in hand
         on_event: Callable[[Event], None] | None = None,
+        on_connection: OnConnection | None = None,
         after: int = 0,
     ) -> Run:
         """Wait until a run has succeeded, and return it. One that waits is waited for too.
@@ -158,6 +159,8 @@ class AsyncRuns(AsyncRunControl):
             timeout: seconds to wait; None waits for as long as it takes. Looked at whenever
                 something is heard of the run, and every 10 seconds.
             on_event: called with each event as it happens, all of them before this returns.
+            on_connection: called with the error when the connection is lost and will be made
+                anew, and with None when it is there again.
             after: leave out events up to this number.
 
         Raises:
@@ -168,7 +171,7 @@ class AsyncRuns(AsyncRunControl):
         """
         deadline = None if timeout is None else monotonic() + timeout
         while True:
-            after = await self._watch(id, after, deadline, on_event)
+            after = await self._watch(id, after, deadline, on_event, on_connection)
             run = await self.get(id)
             if run.ended:
                 break
@@ -185,13 +188,16 @@ class AsyncRuns(AsyncRunControl):
         after: int,
         deadline: float | None,
         on_event: Callable[[Event], None] | None,
+        on_connection: OnConnection | None,
     ) -> int:
         """Hand on events until the run seems to have ended or the deadline has passed.
 
         Looks at the run itself now and then: a proxy may hold the events back.
         """
         looked = monotonic()
-        events = follow(self._link, id, after, silence=_LOOK, deadline=deadline)
+        events = follow(
+            self._link, id, after, silence=_LOOK, deadline=deadline, on_connection=on_connection
+        )
         async with aclosing(events):
             async for event in events:
                 if event is not None:

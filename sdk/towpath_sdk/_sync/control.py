@@ -211,8 +211,10 @@ class RunControl:
 
     def signal(
         self, id: str, name: str, body: Any = None, *, idempotency_key: str | None = None
-    ) -> None:
+    ) -> Run:
         """Tell a run that something happened that it waits for, or will wait for.
+
+        Signals that come before the run waits for them are kept and taken in order, each once.
 
         Args:
             id: a run that goes on.
@@ -224,4 +226,5 @@ class RunControl:
             NotFound: there is no such run, or the asker may not see it.
             Conflict: it has ended.
         """
-        self._link.send(steer_call(id, "signals", idempotency_key, name=name, body=body))
+        call = steer_call(id, "signals", idempotency_key, name=name, body=body)
+        return self._link.read(call, Run)

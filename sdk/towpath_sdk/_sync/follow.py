@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Callable
 from time import monotonic
 
 import httpx
@@ -14,7 +14,10 @@ from towpath_sdk._wire.errors import PlatformError, TransportFailed
 from towpath_sdk._wire.feed import EventFeed
 from towpath_sdk._wire.runs import Event
 
-__all__ = ("follow",)
+__all__ = ("OnConnection", "follow")
+
+OnConnection = Callable[[PlatformError | None], None]
+"""Called with the error when a connection is lost and will be made anew, with None when it is."""
 
 _SHORTEST = 0.01
 _RETRIES = 10
@@ -22,7 +25,13 @@ _RETRIES = 10
 
 
 def follow(
-    link: Connection, run_id: str, after: int, *, silence: float, deadline: float | None = None
+    link: Connection,
+    run_id: str,
+    after: int,
+    *,
+    silence: float,
+    deadline: float | None = None,
+    on_connection: OnConnection | None = None,
 ) -> Generator[Event | None, None]:
     """Yield the run's events until it ends, each once and in order.
 
@@ -36,9 +45,11 @@ def follow(
         after: the number of the last event that is known; 0 for all.
         silence: seconds after which a silent connection is given up and made anew.
         deadline: in seconds of `time.monotonic()`. It ends here too, without an error.
+        on_connection: is told of lost connections.
     """
     feed = EventFeed(run_id, after)
-    attempt = 0
+    tell = on_connection or (lambda error: None)
+    attempt, lost = 0, False
     while deadline is None or monotonic() < deadline:
         left = silence if deadline is None else min(silence, deadline - monotonic())
         call = feed.connect()
@@ -47,6 +58,9 @@ def follow(
             with link.open(
                 call, accept="text/event-stream", silence=max(left, _SHORTEST)
             ) as response:
+                if lost:
+                    tell(None)
+                    lost = False
                 for chunk in response.iter_bytes():
                     events = feed.take(chunk)
                     for event in events:
@@ -68,4 +82,6 @@ def follow(
         if delay is None:
             raise failure
         attempt += 1
+        tell(failure)
+        lost = True
         sleep(delay if deadline is None else max(0.0, min(delay, deadline - monotonic())))

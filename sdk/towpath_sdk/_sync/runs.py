@@ -11,7 +11,7 @@ from time import monotonic
 from time import sleep
 
 from towpath_sdk._sync.control import RunControl
-from towpath_sdk._sync.follow import follow
+from towpath_sdk._sync.follow import OnConnection, follow
 from towpath_sdk._sync.pages import Pages
 from towpath_sdk._wire.calls import Call, get
 from towpath_sdk._wire.errors import RunFailed, WaitTimeout
@@ -150,6 +150,7 @@ class Runs(RunControl):
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the wait ends with the run in hand
         on_event: Callable[[Event], None] | None = None,
+        on_connection: OnConnection | None = None,
         after: int = 0,
     ) -> Run:
         """Wait until a run has succeeded, and return it. One that waits is waited for too.
@@ -159,6 +160,8 @@ class Runs(RunControl):
             timeout: seconds to wait; None waits for as long as it takes. Looked at whenever
                 something is heard of the run, and every 10 seconds.
             on_event: called with each event as it happens, all of them before this returns.
+            on_connection: called with the error when the connection is lost and will be made
+                anew, and with None when it is there again.
             after: leave out events up to this number.
 
         Raises:
@@ -169,7 +172,7 @@ class Runs(RunControl):
         """
         deadline = None if timeout is None else monotonic() + timeout
         while True:
-            after = self._watch(id, after, deadline, on_event)
+            after = self._watch(id, after, deadline, on_event, on_connection)
             run = self.get(id)
             if run.ended:
                 break
@@ -186,13 +189,16 @@ class Runs(RunControl):
         after: int,
         deadline: float | None,
         on_event: Callable[[Event], None] | None,
+        on_connection: OnConnection | None,
     ) -> int:
         """Hand on events until the run seems to have ended or the deadline has passed.
 
         Looks at the run itself now and then: a proxy may hold the events back.
         """
         looked = monotonic()
-        events = follow(self._link, id, after, silence=_LOOK, deadline=deadline)
+        events = follow(
+            self._link, id, after, silence=_LOOK, deadline=deadline, on_connection=on_connection
+        )
         with closing(events):
             for event in events:
                 if event is not None:

@@ -151,8 +151,9 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
 
     Types and their bodies: `log` {message, level, step?}, `step` {key, name, state, error?},
     `progress` {done, total?, unit, step}, `state` {state, error?}, `wait` {key, name, type, ...}
-    where a wait begins and {key, type, outcome, by?, reason?} where it ends. Plugins may add types
-    of their own.
+    where a wait begins and {key, type, outcome, by?, reason?} where it ends, `decision` {decision,
+    by, reason?, step?}: `approved`, `rejected`, `cancel`, `retry`, `resolve` or `undo`. Plugins may
+    add types of their own.
     """
 
     seq: int
@@ -211,12 +212,26 @@ def _outcome(body: dict[str, Any]) -> str:
     return "the time has come" if what == "passed" else f"the {body.get('type')} came"
 
 
+def _decision(body: dict[str, Any]) -> str:
+    said = str(body.get("decision", ""))
+    by = f" by {body['by']}" if body.get("by") else ""
+    reason = f": {body['reason']}" if body.get("reason") else ""
+    return f"{_WORDS.get(said, said)}{by}{reason}"
+
+
+_WORDS = {
+    "cancel": "asked to stop",
+    "retry": "taken up again",
+    "resolve": "resolved",
+    "undo": "taken back",
+}
 _TELLERS = {
     "log": _log,
     "step": _step,
     "state": _state,
     "progress": _progress,
     "wait": _outcome,
+    "decision": _decision,
 }
 
 
@@ -241,12 +256,14 @@ class Undo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """One thing that taking back a run would do.
 
     Attributes:
-        seq: its number; the highest is done first.
+        seq: its number within its run; the highest is done first.
+        run: the run that did it: the one that was asked about, or one that it began.
         step: the step whose effect it takes back.
         name: what it does.
         owner: the kind or action that does it.
         data: what it is given; free-form.
-        state: `ready`, `done` or `failed`.
+        state: `ready`, `done` or `failed`; `error` says why.
+        undone_by: the run that took it back.
     """
 
     seq: int
@@ -255,4 +272,6 @@ class Undo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     owner: str
     data: dict[str, Any] = msgspec.field(default_factory=dict)
     state: str = "ready"
+    run: str | None = None
     error: RunError | None = None
+    undone_by: str | None = None

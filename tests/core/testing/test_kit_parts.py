@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import tempfile
 import threading
+from types import SimpleNamespace as Namespace
 
 import pytest
 
@@ -17,6 +18,7 @@ from towpath_core.entities import Entity
 from towpath_core.errors import (
     Cancelled,
     Forbidden,
+    LimitExceeded,
     NotFound,
     PluginError,
     StepFailed,
@@ -75,7 +77,7 @@ class TestTools:
     def test_check_finds_the_deadline(self):
         RecordingTools(seconds=60).check()
 
-        with pytest.raises(Cancelled, match="deadline"):
+        with pytest.raises(LimitExceeded, match="deadline"):
             RecordingTools(seconds=0).check()
 
     def test_check_finds_the_cancelled_run_from_then_on(self):
@@ -315,6 +317,25 @@ class TestOffers:
             found.mistyped == "towpath_catalog_sources offered Offering, which is no CatalogSource"
         )
         assert found.kind == CatalogSource.__name__
+
+    def test_a_run_kind_is_looked_at(self):
+        good = Namespace(
+            name="good-run",
+            title="Run",
+            description="Runs.",
+            input_schema={"type": "object"},
+            queue="default",
+            seconds=1.0,
+            run=lambda input, tools: {},
+        )
+        found = inspect_offer("towpath_run_kinds", good)
+        assert (found.kind, found.name) == ("RunKind", "good-run")
+        assert not (found.mistyped or found.misnamed or found.unsound or found.undescribed)
+
+        vars(good).update(name="Good", description=" ", input_schema={"required": ["a"]})
+        found = inspect_offer("towpath_run_kinds", good)
+        assert found.misnamed and len(found.unsound) == 2
+        assert found.undescribed == ("Good: description",)
 
     def test_what_lacks_words_is_told(self):
         found = inspect_offer("towpath_offerings", box(title=" ", outputs=(Output("path", ""),)))

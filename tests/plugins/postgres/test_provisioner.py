@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from towpath_core.errors import Cancelled, Invalid, StepFailed, Unavailable
+from towpath_core.errors import Invalid, LimitExceeded, StepFailed, Unavailable
 from towpath_core.provisioning import Applied, PlanRequest, ResourceHandle
 from towpath_core.testing import RecordingTools
 from towpath_engine.store.embedded import EmbeddedServer
@@ -378,7 +378,7 @@ def test_work_on_one_resource_waits_for_the_other_worker_and_gives_up_in_time(
     request = ask()
     with provisioner._alone(request.resource_id, RecordingTools()):
         began = time.monotonic()
-        with pytest.raises(Cancelled):
+        with pytest.raises(LimitExceeded):
             provisioner.apply(request, RecordingTools(seconds=0.3))
         assert 0.25 < time.monotonic() - began < 3
     provisioner.apply(request, RecordingTools())

@@ -6,6 +6,7 @@ Run by `test_kit_bites.py` in a pytest of its own: not collected with the other 
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -54,8 +55,12 @@ class WriteNote:
         if place.is_dir():
             raise Invalid("There is a folder in the note's place.")
         place.parent.mkdir(parents=True, exist_ok=True)
+        context.undo("unwrite", {"place": str(place)})
         place.write_bytes(content)
         return self.outputs(content)
+
+    def undo(self, name, data, tools):
+        Path(data["place"]).unlink(missing_ok=True)
 
     def outputs(self, content):
         return {"bytes": len(content)}
@@ -139,6 +144,18 @@ class Stumbles(WriteNote):
         if not found.is_relative_to(context.workspace.resolve()):
             raise Invalid("The note would lie outside of the workspace.")
         return found
+
+
+class UndoesOnce(WriteNote):
+    breaks = "action.undo-is-idempotent"
+
+    def undo(self, name, data, tools):
+        Path(data["place"]).unlink()
+
+
+class CannotUndo(WriteNote):
+    breaks = "action.undo-is-idempotent"
+    undo = None  # no method: an object that does not take back
 
 
 class NoExample(WriteNote):

@@ -69,6 +69,7 @@ class Memory:
         self.reach()
         if not request.name.isprintable():
             raise Invalid("The name has characters that cannot be shown.")
+        tools.undo("unmake", {"key": self.key(request)})
         thing = self.things.setdefault(self.key(request), {"ready": False})
         thing["parameters"] = dict(request.parameters)
         tools.progress(1, 2, "steps")
@@ -92,6 +93,9 @@ class Memory:
         for binding in held:
             del self.tokens[binding]
 
+    def undo(self, name, data, tools):
+        self.things.pop(data["key"], None)
+
     def bind(self, resource, binding_id, tools):
         if self.key(resource) not in self.things:
             raise StepFailed("There is no box to bind to.")
@@ -101,6 +105,23 @@ class Memory:
 
     def unbind(self, resource, binding_id, state, tools):
         self.tokens.pop(binding_id, None)
+
+
+class UndoesOnce(Memory):
+    breaks = "provision.undo-is-idempotent"
+
+    def undo(self, name, data, tools):
+        del self.things[data["key"]]
+
+
+class WaitsForIt(Memory):
+    """No fault: waits for the box without holding a worker."""
+
+    def apply(self, request, tools):
+        for _ in range(3):
+            tools.sleep(0.001)
+        tools.step("tell", lambda tools: tools.approval("tell", "Tell everybody?").by)
+        return super().apply(request, tools)
 
 
 class ReadRaises(Memory):
@@ -221,7 +242,7 @@ class CannotBind:
     def __init__(self):
         self.inner = Memory()
         self.things, self.tokens = self.inner.things, self.inner.tokens
-        for verb in ("key", "plan", "apply", "read", "delete"):
+        for verb in ("key", "plan", "apply", "read", "delete", "undo"):
             setattr(self, verb, getattr(self.inner, verb))
 
     down = property(
@@ -236,6 +257,7 @@ class IgnoresTheDeadline(Memory):
         class Deaf:
             check = staticmethod(lambda: None)
             log, progress = staticmethod(tools.log), staticmethod(tools.progress)
+            undo = staticmethod(tools.undo)
 
         return super().apply(request, Deaf)
 
@@ -376,6 +398,6 @@ KINDS = [
     one for one in list(globals().values()) if isinstance(one, type) and hasattr(one, "breaks")
 ]
 BREAKS = {f"Test{one.__name__}": one.breaks for one in KINDS}
-for _kind in (Memory, *KINDS):
+for _kind in (Memory, WaitsForIt, *KINDS):
     _name = f"Test{_kind.__name__}"
     globals()[_name] = type(_name, (_Fixtures,), {"kind": _kind, "__module__": __name__})
