@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import random
 import signal
@@ -22,6 +23,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import structlog
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE / "plugin"))
@@ -48,6 +50,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep folders with violations")
     options = parser.parse_args()
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     clear_leftovers()
     try:
         return asyncio.run(soak(options, seed))
@@ -102,6 +105,8 @@ async def one(name: str, options: argparse.Namespace, network: Network, seed: in
         kept = options.keep and bool(result.violations)
         said = f"{result.runs} runs, {result.faults} faults in {result.seconds:.0f} s"
         print(f"soak: {name}: {said}, {len(result.violations)} violations", flush=True)
+        for text in result.violations:
+            print(f"soak: {name}: {text}", flush=True)
         return result
     finally:
         if kept:

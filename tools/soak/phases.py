@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from outer_faults import cables, clocks, database, full_disk, proxies
 from scene import PATIENCE, Scene, Size
-from worker_faults import kill, stop_gently, zombies
+from worker_faults import kill, kill_gateways, stop_gently, zombies
 from workload import BLIND, MIX
 
 __all__ = ("PHASES", "USUAL", "Phase")
@@ -74,6 +74,7 @@ PHASES: Mapping[str, Phase] = {
         takeover=15.0,
         mix=(*MIX, BLIND, BLIND),
     ),
+    "gateways": Phase("kill -9 of gateways", kill_gateways, Size(15, 500, 60), Size(4, 100, 40)),
     "stop": Phase("SIGTERM of workers", stop_gently, Size(10, 200, 60), Size(3, 50, 40)),
     "zombies": Phase(
         "workers paused and woken",

@@ -82,6 +82,12 @@ class Scene(msgspec.Struct):
                 return self.chance.choice(living)
             await asyncio.sleep(0.05)
 
+    async def some_gateway(self) -> Program:
+        """One that lives at the moment, as soon as there is one."""
+        while not (living := [one for one in self.stage.gateways if one.alive]):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        return self.chance.choice(living)
+
     async def progress(self, steps: int, *, most: float) -> None:
         """Wait until followers were shown the end of so many more steps; `most` seconds long."""
         wanted, over = self.work.history.steps + steps, time.monotonic() + most

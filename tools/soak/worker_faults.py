@@ -1,4 +1,4 @@
-"""Faults of workers: killed, told to end, paused; and a look at whether their runs go on."""
+"""Faults of processes: killed, told to end, paused; and a look at whether their runs go on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from postgres import Postgres
 from programs import Program
 from scene import PATIENCE, Scene
 
-__all__ = ("kill", "stop_gently", "taken_over", "zombies")
+__all__ = ("kill", "kill_gateways", "stop_gently", "taken_over", "zombies")
 
 _TRIES = 100
 _STANDING = (
@@ -26,6 +26,14 @@ async def kill(scene: Scene, faults: int) -> None:
         # On a busy machine nothing would ever get on between two kills.
         await scene.progress(scene.chance.randint(1, 5), most=4.0)
         scene.strike((await scene.some_worker(busy=True)).kill())
+
+
+async def kill_gateways(scene: Scene, faults: int) -> None:
+    """kill -9 of gateways, which may have accepted what they cannot say any more."""
+    async for _ in scene.rounds(faults):
+        await scene.pause(0.2, 2.0)
+        (await scene.some_gateway()).kill()
+        scene.faults += 1
 
 
 async def stop_gently(scene: Scene, faults: int) -> None:
