@@ -47,8 +47,8 @@ from towpath_engine.provisioning.service import ProvisioningService
 from towpath_engine.provisioning.undoing import DELETE, DeleteResource
 from towpath_engine.runs.approvals import Approvals
 from towpath_engine.runs.children import Children
-from towpath_engine.runs.context import Executor
 from towpath_engine.runs.control import RunControl
+from towpath_engine.runs.executing import Executor
 from towpath_engine.runs.firing import Schedules
 from towpath_engine.runs.journal import CHANNEL as RUNS_CHANNEL
 from towpath_engine.runs.kinds import run_kind_executors

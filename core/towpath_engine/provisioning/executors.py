@@ -20,7 +20,8 @@ from towpath_engine.provisioning.marks import binding_in, mark_binding, mark_res
 from towpath_engine.provisioning.records import origin_of
 from towpath_engine.provisioning.tables import BINDINGS
 from towpath_engine.provisioning.undoing import undo_of_resource
-from towpath_engine.runs.context import Executor, RunContext
+from towpath_engine.runs.context import RunContext
+from towpath_engine.runs.executing import Executor
 from towpath_engine.runs.journal import ErrorInfo
 from towpath_engine.runs.tools import RunStepTools
 from towpath_engine.runs.undo_executor import PLATFORM_OWNER

@@ -18,8 +18,9 @@ from towpath_core.errors import Cancelled, PluginError, TowpathError, Unavailabl
 from towpath_core.runs import RunState, Suspended, TimedOut
 from towpath_engine.runs import journal_sql
 from towpath_engine.runs.beginning import begin_attempt
-from towpath_engine.runs.context import Executor, RunContext, Starting
+from towpath_engine.runs.context import RunContext
 from towpath_engine.runs.ending import hand_back
+from towpath_engine.runs.executing import Executor, Starting
 from towpath_engine.runs.faults import describe_error
 from towpath_engine.runs.journal import CLOCK, FenceLost, StepInfo, load_steps
 from towpath_engine.runs.measuring import StepTimes

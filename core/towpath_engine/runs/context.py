@@ -10,18 +10,18 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import msgspec
-import structlog
 
-from towpath_core.errors import Cancelled, LimitExceeded, Unavailable
+from towpath_core.errors import Cancelled
 from towpath_core.identity import Principal
 from towpath_core.runs import Effect, Retry, RunState, StepState, Suspended, Undo
 from towpath_engine.runs.admission import make_room
 from towpath_engine.runs.buffer import EventBuffer
 from towpath_engine.runs.ending import end_run
+from towpath_engine.runs.executing import Starting
 from towpath_engine.runs.faults import describe_error
 from towpath_engine.runs.journal import (
     ErrorInfo,
@@ -33,46 +33,17 @@ from towpath_engine.runs.journal import (
     write_step,
 )
 from towpath_engine.runs.measuring import StepClock, StepTimes
-from towpath_engine.runs.outcomes import OutcomeUnknown, Wait, as_before, pause
+from towpath_engine.runs.outcomes import OutcomeUnknown, Wait, as_before
 from towpath_engine.runs.tools import RunStepTools
+from towpath_engine.runs.trying import Work, try_often
 from towpath_engine.runs.writing import RunWriter
 from towpath_engine.store.database import Database, DatabaseUnavailable, Transaction
 
-__all__ = ("Executor", "RunContext", "Starting")
+__all__ = ("RunContext",)
 
-log = structlog.get_logger(__name__)
-
-Work = Callable[[RunStepTools], Awaitable[Any]]
 Commit = Callable[[Transaction, Any], Awaitable[None]]
 
 _STEP_SECONDS = 600.0
-
-
-class Executor(Protocol):
-    """Does the work of one kind of run."""
-
-    async def execute(self, run: RunContext) -> Any:
-        """Do the run and return its output, JSON. Called again from the top after a crash."""
-        ...
-
-    async def failed(self, transaction: Transaction, run: RunContext, error: ErrorInfo) -> None:
-        """Write what a failure or a stop means for our tables, in the run's last transaction."""
-        ...
-
-
-class Starting(Protocol):
-    """Starts runs in the name of another; what the platform hands to a worker."""
-
-    async def start_child(
-        self,
-        parent: RunContext,
-        step: str,
-        kind: str,
-        input: Mapping[str, Any],
-        secrets: Mapping[str, str] | None,
-    ) -> UUID:
-        """Accept a run with the parent's rights; the same one when asked again for one step."""
-        ...
 
 
 class RunContext:
@@ -121,7 +92,7 @@ class RunContext:
         self.wait: Wait | None = None
         self.lost: Exception | None = None
         self.thread = threading.get_ident()
-        self._retry = Retry(first_seconds=retry_seconds, most_seconds=8.0)
+        self.retry = Retry(first_seconds=retry_seconds, most_seconds=8.0)
         self._steps = dict(steps)
         self._clock = StepClock(times or StepTimes(), self.kind)
         self._writer = RunWriter(database, self.fence, self.buffer, self.cancelled.set)
@@ -193,7 +164,7 @@ class RunContext:
             return as_before(step)
         try:
             tools = self._tools(step, seconds, owner)
-            found = await self.try_often(work, tools, seconds)
+            found = await try_often(self, work, tools, seconds)
             if commit is None and self.going:
                 return self.close_step_soon(step, found)
             return await self.close_step(step, found, commit)
@@ -365,39 +336,6 @@ class RunContext:
 
     def _tools(self, step: StepInfo, seconds: float, owner: str) -> RunStepTools:
         return RunStepTools(self, step, seconds=seconds, owner=owner)
-
-    async def try_often(self, work: Work, tools: RunStepTools, seconds: float) -> Any:
-        """Do some work, again where a backend did not answer, in so many seconds in all.
-
-        Raises:
-            LimitExceeded: the time was used up.
-            FenceLost, DatabaseUnavailable, Suspended: this attempt is over.
-        """
-        try:
-            async with asyncio.timeout(seconds):
-                for attempt in range(1, self._retry.attempts):
-                    try:
-                        return await self._once(work, tools)
-                    except DatabaseUnavailable:
-                        raise
-                    except Unavailable as error:
-                        delay = pause(self._retry, attempt)
-                        tools.log(f"{error.what} Trying again in {delay:.1f} s.", level="warning")
-                        await asyncio.sleep(delay)
-                        tools.check()
-                        tools.begin_again()
-                return await self._once(work, tools)
-        except TimeoutError as error:
-            raise LimitExceeded("The step has used up its time.") from error
-
-    async def _once(self, work: Work, tools: RunStepTools) -> Any:
-        try:
-            found = await work(tools)
-        except Exception:
-            self.check_going()
-            raise
-        self.check_going()
-        return found
 
     async def _write(
         self,

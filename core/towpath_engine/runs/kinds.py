@@ -10,6 +10,7 @@ from towpath_core.plugins import PluginHost
 from towpath_engine.runs.context import RunContext
 from towpath_engine.runs.journal import ErrorInfo, StepInfo
 from towpath_engine.runs.tools import RunStepTools
+from towpath_engine.runs.trying import try_often
 from towpath_engine.store.database import Transaction
 
 __all__ = ("PluginRunExecutor", "run_kind_executors", "whole")
@@ -44,7 +45,7 @@ class PluginRunExecutor:
             )
             return dict(found)
 
-        return await run.try_often(work, tools, seconds + 1)
+        return await try_often(run, work, tools, seconds + 1)
 
     async def failed(self, transaction: Transaction, run: RunContext, error: ErrorInfo) -> None:
         """Nothing of ours hangs on it."""

@@ -20,7 +20,7 @@ __all__ = ("TASK", "OwnJobs", "drop_jobs", "enqueue", "orphans", "requeue", "swe
 
 TASK = "towpath:run"
 
-_SWEEP_LOCK = 0x70_77_70_03
+_SWEEP_LOCK = 0x70_77_70_0B
 
 # The queue's public SQL function, so that the job commits with the run it is for.
 _DEFER = text(

@@ -7,8 +7,9 @@ from typing import Any
 
 from towpath_core.errors import Cancelled, TowpathError
 from towpath_core.runs import RunState
-from towpath_engine.runs.context import Executor, RunContext
+from towpath_engine.runs.context import RunContext
 from towpath_engine.runs.ending import end_outside
+from towpath_engine.runs.executing import Executor
 from towpath_engine.runs.journal import ErrorInfo, Event, load_steps
 from towpath_engine.store.database import Database, Transaction
 

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import select, text
 
 from towpath_engine.runs.admission import release_all
-from towpath_engine.runs.context import Executor
+from towpath_engine.runs.executing import Executor
 from towpath_engine.runs.journal import CLOCK
 from towpath_engine.runs.queue import orphans, requeue, sweep_lock
 from towpath_engine.runs.stopping import Stopping, ended_by_force

@@ -17,6 +17,7 @@ from towpath_engine.runs.faults import describe_error
 from towpath_engine.runs.journal import ErrorInfo, FenceLost
 from towpath_engine.runs.tables import UNDOS
 from towpath_engine.runs.tools import RunStepTools
+from towpath_engine.runs.trying import try_often
 from towpath_engine.runs.undoing import UndoInfo, undos_of
 from towpath_engine.store.database import DatabaseUnavailable, Transaction
 
@@ -115,7 +116,7 @@ class UndoExecutor:
             raise StepFailed(step.error.message, why=step.error.why, next=step.error.next)
         tools = RunStepTools(run, step, seconds=_SECONDS, owner=undo.owner)
         try:
-            await run.try_often(work, tools, _SECONDS)
+            await try_often(run, work, tools, _SECONDS)
             await run.close_step(step, None, done)
         except (FenceLost, DatabaseUnavailable):
             raise

@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from towpath_core.errors import Unavailable
 from towpath_engine.runs.attempting import MAX_CRASHES, Attempts
-from towpath_engine.runs.context import Executor, Starting
+from towpath_engine.runs.executing import Executor, Starting
 from towpath_engine.runs.journal import FenceLost
 from towpath_engine.runs.measuring import StepTimes, register_worker
 from towpath_engine.runs.queue import TASK, OwnJobs
