@@ -118,7 +118,8 @@ class Program:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                # Not by the process object, which may reap what asyncio waits for.
+                os.kill(self._process.pid, number)
 
     async def _keep(self) -> None:
         while True:

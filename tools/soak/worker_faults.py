@@ -99,10 +99,11 @@ async def taken_over(scene: Scene, worker: str) -> None:
 
 
 def _open_runs(postgres: Postgres) -> dict[str, int]:
-    """Runs that should be done now, and how many events each has."""
+    """Runs that should be done now, so not those held by another, and how many events each has."""
     with postgres.session() as session:
         rows = session.execute(
-            "SELECT id::text, last_event FROM runs WHERE state IN ('queued', 'running')"
+            "SELECT concat_ws(' ', kind, id, state), last_event FROM runs"
+            " WHERE state IN ('queued', 'running') AND held IS NULL"
         )
         return dict(rows.fetchall())  # type: ignore[arg-type]
 
