@@ -2,9 +2,9 @@
 
 What belongs together (events, steps, the run's end, its job) is written by one statement with
 several parts. Each part takes its rows from the first, which holds the run's row under the fence:
-where the fence is lost, there are none and nothing is written. JSON goes in as arrays of texts that
-nothing looks into: it keeps its order, and characters that only JSON can hold. Times are the
-database's.
+where the fence is lost, there are none and nothing is written. What is JSON goes in as text within
+JSON, which nothing looks into: it keeps its order, and characters that only JSON can hold. Times
+are the database's.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ _EVENTS = """
         INSERT INTO run_events (run_id, seq, type, body, at)
         SELECT %(run)s, held.last_event - %(count)s + e.number, e.type, e.body::json,
             clock_timestamp()
-        FROM held, unnest(%(types)s::text[], %(bodies)s::text[])
+        FROM held, ROWS FROM (json_to_recordset(%(events)s::json) AS (type text, body text))
             WITH ORDINALITY AS e (type, body, number)
     )
 """
@@ -121,10 +121,8 @@ _STEPS = """
         SELECT %(run)s, s.seq, s.key, s.name, s.state, s.attempts, s.effect, s.wait::json,
             s.output::json, s.error::json, clock_timestamp(),
             CASE WHEN s.state NOT IN ('running', 'waiting') THEN clock_timestamp() END
-        FROM held, unnest(%(seqs)s::int[], %(keys)s::text[], %(names)s::text[],
-            %(states)s::text[], %(tries)s::int[], %(effects)s::text[], %(waits)s::text[],
-            %(outputs)s::text[], %(errors)s::text[])
-            AS s (seq, key, name, state, attempts, effect, wait, output, error)
+        FROM held, json_to_recordset(%(steps)s::json) AS s (seq int, key text, name text,
+            state text, attempts int, effect text, wait text, output text, error text)
         ON CONFLICT (run_id, seq) DO UPDATE SET state = excluded.state,
             attempts = excluded.attempts, wait = excluded.wait, output = excluded.output,
             error = excluded.error, finished_at = excluded.finished_at
@@ -185,7 +183,7 @@ async def write(
     """
     values = _values(fence, events, steps)
     if steps:
-        values |= _columns(steps)
+        values["steps"] = _rows(steps)
     if await store.one(_WRITE if steps else _WRITE_EVENTS, values) is None:
         raise _lost(fence)
 
@@ -219,7 +217,7 @@ async def end(
     """
     values = {
         **_values(fence, events, steps),
-        **_columns(steps),
+        "steps": _rows(steps),
         "output": _text(output),
         "job": job_id,
     }
@@ -235,23 +233,27 @@ def _values(fence: Fence, events: Sequence[Event], steps: Sequence[StepInfo]) ->
         "attempt": fence.attempt,
         "got_on": any(step.state not in ("running", "waiting") for step in steps),
         "count": len(events),
-        "types": [event.type for event in events],
-        "bodies": [_text(event.body) for event in events],
+        "events": _text([{"type": event.type, "body": _text(event.body)} for event in events]),
     }
 
 
-def _columns(steps: Sequence[StepInfo]) -> dict[str, Any]:
-    return {
-        "seqs": [step.seq for step in steps],
-        "keys": [step.key for step in steps],
-        "names": [step.name for step in steps],
-        "states": [step.state for step in steps],
-        "tries": [step.attempts for step in steps],
-        "effects": [step.effect for step in steps],
-        "waits": [_text(step.wait) for step in steps],
-        "outputs": [_text(step.output) for step in steps],
-        "errors": [_text(step.error) for step in steps],
-    }
+def _rows(steps: Sequence[StepInfo]) -> str | None:
+    return _text(
+        [
+            {
+                "seq": step.seq,
+                "key": step.key,
+                "name": step.name,
+                "state": step.state,
+                "attempts": step.attempts,
+                "effect": step.effect,
+                "wait": _text(step.wait),
+                "output": _text(step.output),
+                "error": _text(step.error),
+            }
+            for step in steps
+        ]
+    )
 
 
 def _text(value: Any) -> str | None:
