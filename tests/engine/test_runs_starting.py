@@ -6,12 +6,14 @@ import asyncio
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
+import msgspec
 import pytest
 from engine_kit import ADA, ADMIN, BOB, DictSource, Kind, principal
 from run_kit import Calls, yard_of
 from scaffold_kit import TestAction, registered
 
 from towpath_core.errors import Forbidden, Invalid, LimitExceeded, NotFound, StepFailed
+from towpath_core.identity import Principal
 from towpath_engine.idempotency import IdempotencyMismatch
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.terms import Terms
@@ -140,7 +142,9 @@ class TestChildren:
         assert info.output == {"is": "T"}
         (row,) = await yard.rows(RUNS, RUNS.c.parent_id == run_id)
         assert (row["priority"], row["created_by"], row["parent_step"]) == (9, "towpath/ada", "c")
-        assert row["principal"] == (await yard.row(run_id))["principal"]
+        rows = (row, await yard.row(run_id))
+        rights = [msgspec.convert(one["principal"], Principal) for one in rows]
+        assert rights[0] == rights[1]
 
     async def test_what_the_parent_may_not_start_fails_it(self, yard_with):
         yard = await yard_with(

@@ -13,12 +13,12 @@ def operations(api: httpx.Client) -> list[tuple[str, str]]:
 def test_every_route_but_health_is_closed_to_strangers(live: Live, api: httpx.Client) -> None:
     found = operations(api)
     assert len(found) > 30
-    with live.client("") as stranger:
-        for method, path in found:
-            filled = path.replace("{", "").replace("}", "")
-            status = stranger.request(method, filled, json={}).status_code
-            expected = (200,) if path in ("/healthz", "/readyz") else (401,)
-            assert status in expected, (method, path, status)
+    for method, path in found:
+        filled = path.replace("{", "").replace("}", "")
+        # A connection of its own: one whose body nobody read is closed after the answer.
+        status = httpx.request(method, live.url + filled, json={}, timeout=60).status_code
+        expected = (200,) if path in ("/healthz", "/readyz") else (401,)
+        assert status in expected, (method, path, status)
 
 
 def test_the_document_itself_is_closed_to_strangers(live: Live) -> None:
