@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from towpath_core.errors import Invalid, SettingsError, Unavailable
-from towpath_engine.store.direct import Direct
+from towpath_engine.store.direct import CONNECT_SECONDS, Direct
 
 __all__ = (
     "HOLD_SECONDS",
@@ -88,6 +88,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_SECONDS},
             json_serializer=_encode,
             json_deserializer=msgspec.json.decode,
         )

@@ -14,9 +14,10 @@ import msgspec
 import psycopg
 from psycopg.types.json import set_json_loads
 
-__all__ = ("Direct",)
+__all__ = ("CONNECT_SECONDS", "Direct")
 
-_CONNECT_SECONDS = 10
+CONNECT_SECONDS = 10
+"""How long one may take to be made: one whose first words get lost is never answered."""
 
 _IDLE = psycopg.pq.TransactionStatus.IDLE
 
@@ -76,7 +77,7 @@ class Direct:
 
     async def _connect(self) -> Connection:
         connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+            self._url, autocommit=True, connect_timeout=CONNECT_SECONDS
         )
         set_json_loads(msgspec.json.decode, connection)
         return connection
