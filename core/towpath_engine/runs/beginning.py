@@ -10,8 +10,8 @@ from sqlalchemy import select, text, update
 
 from towpath_engine.runs.admission import held_by, hold
 from towpath_engine.runs.journal import CLOCK, Event, insert_events
-from towpath_engine.runs.tables import RUNS, STEPS
-from towpath_engine.runs.waits import lock_run, wait_of
+from towpath_engine.runs.tables import RUNS
+from towpath_engine.runs.waits import lock_run, wait_of, write_outcome
 from towpath_engine.store.database import Transaction
 
 __all__ = ("begin_attempt",)
@@ -88,9 +88,5 @@ async def _time_is_up(transaction: Transaction, run_id: UUID) -> list[Event]:
     step = await wait_of(transaction, run_id)
     if step is None:
         return []
-    type = step["wait"]["type"]
-    outcome = "passed" if type == "time" else "timed-out"
-    change = update(STEPS).where(STEPS.c.run_id == run_id, STEPS.c.seq == step["seq"])
-    output = {"outcome": outcome}
-    await transaction.execute(change.values(state="succeeded", output=output, finished_at=CLOCK))
-    return [Event("wait", {"key": step["key"], "type": type, "outcome": outcome})]
+    outcome = "passed" if step["wait"]["type"] == "time" else "timed-out"
+    return [await write_outcome(transaction, run_id, step, {"outcome": outcome})]

@@ -198,7 +198,7 @@ class RunContext:
         begun = before is not None and before.state in ("running", "cancelled", "unknown")
         if begun and not repeatable:
             raise OutcomeUnknown.of(name)
-        seq = before.seq if before else len(self._steps) + 1
+        seq = self.next_seq(key)
         # To go on after a wait is no further attempt.
         again = (before.attempts if before else 0) + (before is None or before.state != "waiting")
         step = StepInfo(seq, key, name, "running", again, None, None, effect)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from towpath_core.runs import RunState, StepState
 from towpath_engine.runs.admission import make_room
@@ -26,7 +26,7 @@ from towpath_engine.runs.waits import ended_child, lock_run, settle, wait_of
 from towpath_engine.store.database import Transaction
 from towpath_engine.store.tables import AUDIT
 
-__all__ = ("end_outside", "end_run", "hand_back", "open_steps")
+__all__ = ("end_outside", "end_run", "hand_back")
 
 
 async def end_run(
@@ -89,13 +89,6 @@ async def hand_back(transaction: Transaction, fence: Fence) -> None:
     await add_events(transaction, fence, [Event("state", {"state": "queued"})])
     await transaction.execute(update(RUNS).where(RUNS.c.id == fence.run_id).values(state="queued"))
     await requeue(transaction, [fence.run_id])
-
-
-async def open_steps(transaction: Transaction, run_id: UUID) -> Sequence[Mapping[Any, Any]]:
-    """The steps of a run that were begun and whose end nobody has recorded, in order."""
-    c = STEPS.c
-    query = select(STEPS).where(c.run_id == run_id, c.state == "running").order_by(c.seq)
-    return [dict(row) for row in (await transaction.execute(query)).mappings()]
 
 
 def _last_event(state: RunState, error: ErrorInfo | None) -> Event:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from towpath_core.runs import RunState
 
-__all__ = ("TRANSITIONS", "may_become", "states_before")
+__all__ = ("TRANSITIONS", "may_become")
 
 TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     # A worker takes it; somebody stops it first: then a step may be open that was handed back.
@@ -29,8 +29,3 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
 def may_become(before: RunState, after: RunState) -> bool:
     """Whether a run in one state may go to another."""
     return after in TRANSITIONS[before]
-
-
-def states_before(after: RunState) -> tuple[RunState, ...]:
-    """The states that a run may be in to go to another, for the condition of an update."""
-    return tuple(state for state in TRANSITIONS if may_become(state, after))

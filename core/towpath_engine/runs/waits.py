@@ -19,7 +19,7 @@ from towpath_engine.runs.queue import requeue
 from towpath_engine.runs.tables import RUNS, SIGNALS, STEPS
 from towpath_engine.store.database import Transaction
 
-__all__ = ("already_there", "ended_child", "lock_run", "settle", "wait_of", "wake")
+__all__ = ("already_there", "ended_child", "lock_run", "settle", "wait_of", "wake", "write_outcome")
 
 
 async def lock_run(transaction: Transaction, run_id: UUID) -> Mapping[Any, Any] | None:
@@ -49,11 +49,18 @@ async def settle(
         outcome: JSON with `outcome`: `came`, `passed`, `timed-out`, `approved`, `rejected` or
             `ended`.
     """
-    change = update(STEPS).where(STEPS.c.run_id == row["id"], STEPS.c.seq == step["seq"])
+    await wake(transaction, row, [await write_outcome(transaction, row["id"], step, outcome)])
+
+
+async def write_outcome(
+    transaction: Transaction, run_id: UUID, step: Mapping[Any, Any], outcome: Mapping[str, Any]
+) -> Event:
+    """Write the outcome of a wait as its step's output, and return the event that tells of it."""
+    change = update(STEPS).where(STEPS.c.run_id == run_id, STEPS.c.seq == step["seq"])
     await transaction.execute(change.values(state="succeeded", output=outcome, finished_at=CLOCK))
     told = {"key": step["key"], "type": step["wait"]["type"], "outcome": outcome["outcome"]}
     told |= {name: outcome[name] for name in ("by", "reason", "run") if outcome.get(name)}
-    await wake(transaction, row, [Event("wait", told)])
+    return Event("wait", told)
 
 
 async def wake(
