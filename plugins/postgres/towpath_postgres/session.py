@@ -34,6 +34,7 @@ _PASSING = (
     errors.DeadlockDetected,
     errors.DiskFull,
     errors.LockNotAvailable,
+    errors.ObjectInUse,
     errors.OutOfMemory,
     errors.QueryCanceled,
     errors.SerializationFailure,

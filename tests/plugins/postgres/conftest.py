@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,11 +26,15 @@ Ask = Callable[..., PlanRequest]
 @pytest.fixture(scope="session")
 def admin_url(pg_server: EmbeddedServer) -> str:
     """The URL of a role that has CREATEROLE and CREATEDB and nothing else."""
+    return make_admin(pg_server)
+
+
+def make_admin(server: EmbeddedServer) -> str:
     role = f"admin_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(pg_server.url("postgres"), autocommit=True) as root:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as root:
         root.execute(f"CREATE ROLE {role} LOGIN CREATEROLE CREATEDB PASSWORD '{ADMIN_PASSWORD}'")
         root.execute(f"GRANT CONNECT ON DATABASE postgres TO {role}")
-    port = urlsplit(pg_server.admin_url()).port
+    port = urlsplit(server.admin_url()).port
     return f"postgresql://{role}:{ADMIN_PASSWORD}@127.0.0.1:{port}/postgres"
 
 
@@ -40,6 +46,26 @@ def settings(admin_url: str) -> PostgresSettings:
 @pytest.fixture
 def provisioner(settings: PostgresSettings) -> PostgresProvisioner:
     return PostgresProvisioner(settings)
+
+
+@pytest.fixture
+def busy_server() -> Iterator[EmbeddedServer]:
+    """A server of the test's own that looks every second for what is to be vacuumed."""
+    with tempfile.TemporaryDirectory(prefix="towpath-busy-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)  # as root, the server runs under an account that must get here
+        server = EmbeddedServer(
+            Path(folder) / "pg",
+            listen=("127.0.0.1", 0),
+            options={"fsync": "off", "autovacuum_naptime": "1s"},
+        )
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def busy(busy_server: EmbeddedServer) -> PostgresProvisioner:
+    return PostgresProvisioner(PostgresSettings(url=make_admin(busy_server)))
 
 
 @pytest.fixture

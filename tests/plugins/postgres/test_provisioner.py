@@ -100,6 +100,50 @@ def test_from_the_plan_to_the_last_trace(
     provisioner.delete(handle(request, applied), RecordingTools())
 
 
+def test_a_database_is_removed_while_it_is_being_vacuumed(
+    busy_server: EmbeddedServer, busy: PostgresProvisioner
+) -> None:
+    request = PlanRequest("r-1", "Shop", "postgres-database", {}, "group:default/a")
+    name = busy.apply(request, RecordingTools()).outputs["database"]
+    values = login(busy, request, "b-1")
+    with connect(values) as developer, psycopg.connect(busy_server.url("postgres")) as root:
+        root.autocommit = True
+        developer.execute(
+            "CREATE TABLE t WITH (autovacuum_vacuum_cost_limit = 1,"
+            " autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_threshold = 0,"
+            " autovacuum_vacuum_scale_factor = 0)"
+            " AS SELECT generate_series(1, 50000) AS x"
+        )
+        developer.execute("DELETE FROM t WHERE x % 2 = 0")
+        workers = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE backend_type = 'autovacuum worker' AND query LIKE '%%public.t%%'"
+            " AND datname = %s"
+        )
+        until = time.monotonic() + 30
+        while not one(root, workers, name):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        busy.delete(handle(request), RecordingTools())
+        assert one(root, "SELECT count(*) FROM pg_database WHERE datname = %s", name) == 0
+    assert not lets_in(values)
+
+
+def test_a_superuser_inside_holds_the_removal_up_until_it_leaves(
+    provisioner: PostgresProvisioner, ask: Ask, pg_server: EmbeddedServer
+) -> None:
+    request = ask()
+    name = provisioner.apply(request, RecordingTools()).outputs["database"]
+    values = login(provisioner, request, "b-1")
+    with psycopg.connect(pg_server.url(name), autocommit=True) as inside:
+        with pytest.raises(Unavailable, match="accessed by other users"):
+            provisioner.delete(handle(request), RecordingTools())
+        assert one(inside, "SELECT 1") == 1
+        assert not lets_in(values)
+    provisioner.delete(handle(request), RecordingTools())
+    assert provisioner.read(handle(request)) is None
+
+
 def test_a_binding_is_taken_back_and_what_it_made_stays(
     provisioner: PostgresProvisioner, ask: Ask, root: Root
 ) -> None:
