@@ -204,7 +204,7 @@ def test_a_followed_run_is_plain_lines_where_nobody_looks(run, served: Served) -
 
     def work() -> None:
         with held.changed:
-            assert held.changed.wait_for(lambda: len(held.events) > seen, 30)
+            assert held.changed.wait_for(lambda: len(held.events) > seen, 60)
         held.step("publish", "running")
         for done in (1, 2, 100):
             held.add("progress", step="publish", done=done, total=100, unit="rows")

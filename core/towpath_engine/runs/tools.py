@@ -87,7 +87,7 @@ class RunStepTools:
     def log(self, message: str, *, level: LogLevel = "info") -> None:
         """Add a line to the run's log; a very long one is cut."""
         # Masked before it is cut: half a secret would be left standing.
-        text = self._run.buffer.mask(str(message))
+        text = self._run.buffer.text(str(message))
         if len(text) > _MAX_LINE:
             text = f"{text[:_MAX_LINE]}... ({len(text)} characters)"
         self._add("log", {"message": text, "level": level})
@@ -110,7 +110,7 @@ class RunStepTools:
                 f"An event cannot have the type {type[:_MAX_NAME]!r}.",
                 next="Use a name of your own, such as acme:built.",
             )
-        self._add(type, body)
+        self._add(self._run.buffer.text(type), body)
 
     def check(self) -> None:
         """Raise `Cancelled` when the run was asked to stop, `LimitExceeded` past the deadline."""
@@ -136,7 +136,7 @@ class RunStepTools:
         step = self._do(
             run.open_step(
                 key,
-                name,
+                run.buffer.text(name),
                 undo=undo,
                 owner=self._owner,
                 repeatable=repeatable or observe is not None,
@@ -173,6 +173,11 @@ class RunStepTools:
     def wait_for(self, event: str, *, seconds: float | None = None) -> Any:
         """Wait for a signal to the run, and return its body."""
         _check_name(event)
+        if self._run.buffer.text(event) != event:
+            raise Invalid(
+                "The name of a signal holds one of the run's secrets.",
+                why="Who sees the run sees what it waits for.",
+            )
         what = {"type": "signal", "event": event}
         wait = self._wait(f"wait:{event}", f"Wait for {event}", what, seconds=_duration(seconds))
         return came(wait, event)
@@ -187,14 +192,15 @@ class RunStepTools:
         subject: Any = None,
     ) -> Approval:
         """Ask people for a yes, and return it."""
-        plain = self._run.buffer.plain
+        told = self._run.buffer
+        question = told.text(question)
         what = {
             "type": "approval",
-            "question": plain(question),
-            "approvers": [str(ref).lower() for ref in approvers],
+            "question": question,
+            "approvers": [told.text(str(ref)).lower() for ref in approvers],
         }
         if subject is not None:
-            what["subject"] = plain(subject)
+            what["subject"] = told.shown(subject)
         _check_name(name)
         wait = self._wait(f"approval:{name}", question, what, seconds=_duration(seconds))
         return approved(wait, question)
@@ -215,7 +221,8 @@ class RunStepTools:
             starting = run.starting.start_child(run, key, kind, dict(input), secrets)
             child = self._do(starting)
             what = {"type": "child", "run": str(child), "kind": kind}
-            return child_output(run.wait_for(Wait(key, name, what)), kind)
+            wait = Wait(key, run.buffer.text(name), what)
+            return child_output(run.wait_for(wait), kind)
         return child_output(before.output, kind)
 
     def secret(self, name: str) -> Secret:
@@ -291,6 +298,7 @@ class RunStepTools:
     def _key(self, name: str) -> str:
         """The key of the next part of that name: `name`, then `name#2`, below this step's own."""
         _check_name(name)
+        name = self._run.buffer.text(name)
         self._names[name] += 1
         own = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
         return f"{self.of.key}/{own}" if self.of.key else own

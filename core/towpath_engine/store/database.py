@@ -15,13 +15,15 @@ import msgspec
 import psycopg
 import structlog
 from psycopg import sql
-from sqlalchemy import event
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import event, make_url
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from towpath_core.errors import Invalid, SettingsError, Unavailable
-from towpath_engine.store.direct import CONNECT_SECONDS, Direct
+from towpath_engine.store.direct import Direct
+from towpath_engine.store.patience import patience, patient
 
 __all__ = (
     "HOLD_SECONDS",
@@ -54,15 +56,28 @@ def driver_url(url: str) -> str:
     """Turn a libpq URL into SQLAlchemy's form with the psycopg 3 driver.
 
     Raises:
-        SettingsError: it is not a PostgreSQL URL.
+        SettingsError: it is not a PostgreSQL URL, or one of the two cannot read it.
     """
     for scheme in ("postgresql+psycopg://", "postgresql://", "postgres://"):
         if url.startswith(scheme):
-            return "postgresql+psycopg://" + url[len(scheme) :]
-    raise SettingsError(
-        "TOWPATH_DATABASE_URL is not a PostgreSQL URL.",
-        next="Write postgresql://user:password@host:5432/database, or leave it unset.",
-    )
+            address = url[len(scheme) :]
+            break
+    else:
+        raise SettingsError(
+            "TOWPATH_DATABASE_URL is not a PostgreSQL URL.",
+            next="Write postgresql://user:password@host:5432/database, or leave it unset.",
+        )
+    try:
+        conninfo_to_dict(f"postgresql://{address}")
+        make_url(f"postgresql+psycopg://{address}")
+    except (psycopg.ProgrammingError, ArgumentError, ValueError):
+        # Not what they say of it: they may repeat the password.
+        raise SettingsError(
+            "TOWPATH_DATABASE_URL cannot be read.",
+            next="Write postgresql://user:password@host:5432/database; encode / : @ as %2F "
+            "%3A %40.",
+        ) from None
+    return f"postgresql+psycopg://{address}"
 
 
 def _encode(value: Any) -> str:
@@ -88,7 +103,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_SECONDS},
+            connect_args=patience(self.url),
             json_serializer=_encode,
             json_deserializer=msgspec.json.decode,
         )
@@ -205,7 +220,7 @@ class Listener:
         *,
         beat_seconds: float = _BEAT_SECONDS,
     ) -> None:
-        self._url = url
+        self._url = patient(url)
         self._beat = beat_seconds
         self._handlers = dict(handlers)
         self._task: asyncio.Task[None] | None = None
@@ -244,9 +259,7 @@ class Listener:
             delay = min(delay * 2, _LAST_DELAY)
 
     async def _follow(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=round(_ANSWER_SECONDS)
-        )
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
         async with connection:
             for channel in self._handlers:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))

@@ -13,11 +13,13 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import structlog
 
+from towpath_engine.store.patience import patient
+
 __all__ = ("lead",)
 
 log = structlog.get_logger(__name__)
 
-_CONNECT_SECONDS = 10
+_ANSWER_SECONDS = 10
 _BEATS = 4  # signs of life in the time after which a silent leader is one no more
 _FIRST_DELAY, _LAST_DELAY = 0.2, 5.0
 
@@ -48,9 +50,7 @@ async def lead(
     delay = _FIRST_DELAY
     while True:
         try:
-            connection = await psycopg.AsyncConnection.connect(
-                url, autocommit=True, connect_timeout=_CONNECT_SECONDS
-            )
+            connection = await psycopg.AsyncConnection.connect(patient(url), autocommit=True)
             async with connection:
                 await _acquire(connection, key, retry_seconds)
                 delay = _FIRST_DELAY
@@ -85,7 +85,7 @@ async def _lead_with(
         while not working.done():
             await asyncio.wait({working}, timeout=silent_seconds / _BEATS)
             if not working.done():
-                await asyncio.wait_for(connection.execute("SELECT 1"), _CONNECT_SECONDS)
+                await asyncio.wait_for(connection.execute("SELECT 1"), _ANSWER_SECONDS)
         await working
     finally:
         working.cancel()
