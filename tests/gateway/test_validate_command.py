@@ -105,6 +105,16 @@ def test_json_has_every_document(folder: Path) -> None:
     assert bad["problems"][0]["code"] == "envelope"
 
 
+def test_a_declaration_of_kinds_that_is_wrong_is_named(folder: Path) -> None:
+    (folder / "kinds.yaml").write_text("kind: Server\napiVersions: []\n")
+    settings = folder / "towpath.toml"
+    settings.write_text(f'[plugins.backstage]\nkinds = ["{folder}/kinds.yaml"]\n')
+    done = run(folder, "good.yaml", TOWPATH_CONFIG=str(settings))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "The plugin backstage does not start" in done.stderr
+    assert f"{folder}/kinds.yaml:2:" in done.stderr
+
+
 def sarif(folder: Path, *arguments: str) -> Any:
     done = run(folder, *arguments, "--output", "sarif")
     log = json.loads(done.stdout)

@@ -271,7 +271,7 @@ def _order(body: OrderBody) -> Order:
 async def _counted(request: Ask, among: BitMap, asked: Sequence[str]) -> Answer:
     names = [name for name in asked if name]
     if not names:
-        raise Invalid("Missing facet parameter", next="Name a field, for example facet=kind.")
+        raise Invalid("Missing facet parameter: name a field, for example facet=kind.")
     visible = await request.visible()
     among = among if visible is None else among & visible
     counts = facets(request.platform.index, among, limited(names, MAX_FIELDS, "facets"))
