@@ -20,7 +20,8 @@ from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from towpath_core.errors import Invalid, SettingsError, Unavailable
+from towpath_core.errors import Invalid, Unavailable
+from towpath_engine.store.address import driver_url
 from towpath_engine.store.direct import CONNECT_SECONDS, Direct
 
 __all__ = (
@@ -29,7 +30,6 @@ __all__ = (
     "DatabaseUnavailable",
     "Listener",
     "Transaction",
-    "driver_url",
     "stop_tasks",
 )
 
@@ -48,21 +48,6 @@ _FIRST_DELAY, _LAST_DELAY = 0.1, 2.0
 
 class DatabaseUnavailable(Unavailable):
     """Our own database does not answer, or gave a transaction up; nothing of it was written."""
-
-
-def driver_url(url: str) -> str:
-    """Turn a libpq URL into SQLAlchemy's form with the psycopg 3 driver.
-
-    Raises:
-        SettingsError: it is not a PostgreSQL URL.
-    """
-    for scheme in ("postgresql+psycopg://", "postgresql://", "postgres://"):
-        if url.startswith(scheme):
-            return "postgresql+psycopg://" + url[len(scheme) :]
-    raise SettingsError(
-        "TOWPATH_DATABASE_URL is not a PostgreSQL URL.",
-        next="Write postgresql://user:password@host:5432/database, or leave it unset.",
-    )
 
 
 def _encode(value: Any) -> str:
