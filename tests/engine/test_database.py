@@ -11,13 +11,8 @@ from sqlalchemy import insert, text
 
 from towpath_core.errors import Invalid, SettingsError, Unavailable
 from towpath_engine.clock import new_id, now
-from towpath_engine.store.database import (
-    Database,
-    DatabaseUnavailable,
-    Listener,
-    driver_url,
-    stop_tasks,
-)
+from towpath_engine.store.address import driver_url
+from towpath_engine.store.database import Database, DatabaseUnavailable, Listener, stop_tasks
 from towpath_engine.store.patience import patience, patient
 from towpath_engine.store.tables import AUDIT
 
