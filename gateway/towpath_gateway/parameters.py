@@ -71,10 +71,13 @@ _MOST_REMEMBERED = 1024
 
 
 class Accepted:
-    """The query parameters that a route takes, and how each is read."""
+    """The query parameters that a route takes, how each is read, and the words that some take."""
 
-    def __init__(self, kinds: Mapping[str, Reading]) -> None:
+    def __init__(
+        self, kinds: Mapping[str, Reading], words: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
         self._kinds = dict(kinds)
+        self._words = dict(words or {})
         # The same few queries come again and again; parsing them is most of a read's work.
         self._check_known = lru_cache(maxsize=128)(self._check)
 
@@ -82,7 +85,8 @@ class Accepted:
         """See that a query string, as sent, has nothing that would be without effect.
 
         Raises:
-            Invalid: names the first parameter that is unknown, repeated, or not a number.
+            Invalid: names the first parameter that is unknown, repeated, no number, or no word of
+                those it takes.
         """
         check = self._check_known if len(query) <= _MOST_REMEMBERED else self._check
         if (wrong := check(query)) is not None:
@@ -94,6 +98,9 @@ class Accepted:
             kind = self._kinds.get(name)
             if kind is None:
                 return f"Unknown query parameter {name[:80]!r}."
+            words = self._words.get(name)
+            if words and value not in words:
+                return f"{name} is one of {', '.join(words)}; not {value[:80]!r}."
             if kind == "list":
                 continue
             if name in seen:
@@ -117,13 +124,28 @@ def accept_queries(app: Litestar) -> None:
     """Note at each handler which query parameters it takes; call it once, before serving."""
     for route in app.routes:
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
-            kinds = {name: _kind(field.annotation) for name, field in query_fields(handler).items()}
-            handler.opt[QUERY] = Accepted(kinds)
+            fields = query_fields(handler).items()
+            kinds = {name: _kind(field.annotation) for name, field in fields}
+            words = {name: _words(field.annotation) for name, field in fields}
+            handler.opt[QUERY] = Accepted(kinds, words)
+
+
+def _given(annotation: Any) -> Any:
+    """What a parameter is read as where it is there."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next(part for part in get_args(annotation) if part is not NoneType)
+    return annotation
+
+
+def _words(annotation: Any) -> tuple[str, ...]:
+    given = _given(annotation)
+    if get_origin(given) is list:
+        given = get_args(given)[0]
+    return get_args(given) if get_origin(given) is Literal else ()
 
 
 def _kind(annotation: Any) -> Reading:
-    if get_origin(annotation) in (Union, UnionType):
-        annotation = next(part for part in get_args(annotation) if part is not NoneType)
+    annotation = _given(annotation)
     if get_origin(annotation) is list:
         return "list"
     return "number" if annotation is int else "text"
