@@ -59,7 +59,7 @@ def explain(error: Failed | PlatformError, *, color: bool | None) -> int:
     if isinstance(error, ApiError):
         # What is wrong in one place only has often been said already.
         told = f"{error.what}\n{error.why}"
-        lines = tuple(text for p in error.problems if (text := str(p)) not in told)
+        lines = tuple(one for one in map(str, error.problems) if one not in told)
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True, color=color)
     typer.echo(block(error.what), err=True)
     for word, text in (("why", error.why), ("next", error.next)):

@@ -352,7 +352,7 @@ def test_a_host_that_misbehaves_costs_no_more_than_the_budget(client_of, talk, e
         started, used = time.monotonic(), time.process_time()
         with pytest.raises(error, match=text):
             client.fetch(f"http://{host}/", budget=FetchBudget(bytes=100_000, seconds=0.6))
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
         assert time.process_time() - used < 2
 
 
@@ -446,7 +446,7 @@ def test_a_plain_403_is_an_answer(client, server) -> None:
 def test_a_few_fetches_of_one_host_run_at_a_time(client_of, server) -> None:
     client = client_of(server.host, concurrency=2)
     together, most, lock = [0], [0], threading.Lock()
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=60)
 
     def slow(handler: Handler) -> None:
         with lock:

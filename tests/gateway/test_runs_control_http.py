@@ -75,7 +75,7 @@ class World:
     def _stuck(self, input: dict[str, Any], tools: StepTools) -> Any:
         def hang(tools: StepTools) -> Any:
             # Deaf to requests to stop, as plugins are that call something slow.
-            self.let_go.wait(30)
+            self.let_go.wait(60)
 
         tools.step("hang", hang)
         return {}

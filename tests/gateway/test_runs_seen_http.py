@@ -87,10 +87,10 @@ async def test_a_state_that_is_none_is_answered_with_those_there_are(
     here: Here, ada: httpx.AsyncClient
 ) -> None:
     said = (await ada.get(RUNS, params={"state": ["failed", "lost"]})).json()
-    states = "queued, running, waiting, succeeded, failed, cancelled, unknown"
-    assert said["detail"] == f"state is one of {states}; not 'lost'."
+    states = "queued or running or waiting or succeeded or failed or cancelled or unknown"
+    assert said["detail"] == f"state must be {states}, not 'lost'."
     said = (await ada.get(RUNS, params={"waitingFor": "signal"})).json()
-    assert said["detail"] == "waitingFor is one of approval; not 'signal'."
+    assert said["detail"] == "waitingFor must be approval, not 'signal'."
 
 
 async def test_cursors_are_good_for_their_asker_and_question_only(

@@ -19,7 +19,8 @@ from towpath_engine.settings import EngineSettings
 from towpath_engine.store.database import Database
 from towpath_engine.store.migrate import migrate
 from towpath_gateway.app import create_app
-from towpath_gateway.serve import free_port, listening
+from towpath_gateway.places import free_port
+from towpath_gateway.serve import listening
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +90,7 @@ async def client(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.Async
             uid = platform.index.by_ref("component:default/hidden").uid
             headers = {"authorization": f"Bearer {token}", "x-uid": uid}
             url = f"http://127.0.0.1:{port}"
-            async with httpx.AsyncClient(base_url=url, headers=headers) as found:
+            async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as found:
                 yield found
     finally:
         host.close()

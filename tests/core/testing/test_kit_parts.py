@@ -267,7 +267,7 @@ class TestForbidIo:
         thread.start()
         with forbid_io() as tried:
             go.set()
-            assert done.wait(10)
+            assert done.wait(60)
         thread.join()
 
         assert tried == []
