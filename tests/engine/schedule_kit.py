@@ -21,7 +21,6 @@ from towpath_engine.scaffolding.service import ScaffoldingService
 from towpath_engine.store.database import Database
 from towpath_engine.store.tables import AUDIT
 
-
 DAY = 1 if 3 <= datetime.now(UTC).day <= 27 else 15
 """The day of the month on which schedules of tests come; none that passes while tests run."""
 
