@@ -29,7 +29,7 @@ from towpath_engine.catalog.rules import CatalogRule
 from towpath_engine.catalog.watch_settings import WATCH_NAMES, WatchSettings, read_watch
 from towpath_engine.egress.settings import EgressSettings, read_egress
 from towpath_engine.runs.settings import RUN_NAMES, RunSettings, read_runs
-from towpath_engine.store.database import driver_url
+from towpath_engine.store.address import driver_url
 
 __all__ = ("EngineSettings", "load_settings")
 

@@ -24,6 +24,7 @@ from towpath_core.errors import (
     TowpathError,
     Unavailable,
 )
+from towpath_core.plugins.rules import OWN_EVENTS
 from towpath_core.runs import (
     RETRY,
     Approval,
@@ -57,8 +58,6 @@ T = TypeVar("T")
 _MAX_LINE = 10_000
 _MAX_NAME = 200
 _MAX_TYPE = 100
-# What these say about a run is the platform's to say: a forged end would end who follows it.
-_OURS = frozenset({"state", "step", "log", "progress", "wait", "undo", "decision"})
 
 
 class RunStepTools:
@@ -105,7 +104,7 @@ class RunStepTools:
         Raises:
             Invalid: the type is one of the platform's own, or the body is not JSON.
         """
-        if type in _OURS or not _is_name(type, _MAX_TYPE):
+        if type in OWN_EVENTS or not _is_name(type, _MAX_TYPE):
             raise Invalid(
                 f"An event cannot have the type {type[:_MAX_NAME]!r}.",
                 next="Use a name of your own, such as acme:built.",

@@ -15,13 +15,13 @@ import msgspec
 import psycopg
 import structlog
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import event, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, OperationalError
+from sqlalchemy import event
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from towpath_core.errors import Invalid, SettingsError, Unavailable
+from towpath_core.errors import Invalid, Unavailable
+from towpath_engine.store.address import driver_url
 from towpath_engine.store.direct import Direct
 from towpath_engine.store.patience import patience, patient
 
@@ -31,7 +31,6 @@ __all__ = (
     "DatabaseUnavailable",
     "Listener",
     "Transaction",
-    "driver_url",
     "stop_tasks",
 )
 
@@ -50,34 +49,6 @@ _FIRST_DELAY, _LAST_DELAY = 0.1, 2.0
 
 class DatabaseUnavailable(Unavailable):
     """Our own database does not answer, or gave a transaction up; nothing of it was written."""
-
-
-def driver_url(url: str) -> str:
-    """Turn a libpq URL into SQLAlchemy's form with the psycopg 3 driver.
-
-    Raises:
-        SettingsError: it is not a PostgreSQL URL, or one of the two cannot read it.
-    """
-    for scheme in ("postgresql+psycopg://", "postgresql://", "postgres://"):
-        if url.startswith(scheme):
-            address = url[len(scheme) :]
-            break
-    else:
-        raise SettingsError(
-            "TOWPATH_DATABASE_URL is not a PostgreSQL URL.",
-            next="Write postgresql://user:password@host:5432/database, or leave it unset.",
-        )
-    try:
-        conninfo_to_dict(f"postgresql://{address}")
-        make_url(f"postgresql+psycopg://{address}")
-    except (psycopg.ProgrammingError, ArgumentError, ValueError):
-        # Not what they say of it: they may repeat the password.
-        raise SettingsError(
-            "TOWPATH_DATABASE_URL cannot be read.",
-            next="Write postgresql://user:password@host:5432/database; encode / : @ as %2F "
-            "%3A %40.",
-        ) from None
-    return f"postgresql+psycopg://{address}"
 
 
 def _encode(value: Any) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, pool
 from sqlalchemy.exc import OperationalError
 
 from towpath_core.errors import SettingsError, Unavailable
-from towpath_engine.store.database import driver_url
+from towpath_engine.store.address import driver_url
 from towpath_engine.store.patience import patient
 
 __all__ = ("HEAD", "migrate")
