@@ -166,7 +166,7 @@ class EntityController(Controller):
     @post("/entities/by-query", READ, op.QUERY_ENTITIES_BY_PREDICATE)
     async def by_predicate(self, request: Ask) -> Answer:
         """A page of entities that a predicate holds for."""
-        data = await request.read_query(ByQueryBody)
+        data = await request.read_query(ByQueryBody, ByQueryBody())
         text = data.full_text_filter
         question = Question(
             predicate=data.query,
