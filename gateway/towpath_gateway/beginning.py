@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 
+from towpath_engine.memory import spare_garbage
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
 
@@ -19,7 +20,11 @@ __all__ = ("begun", "read_in")
 
 @asynccontextmanager
 async def begun(settings: EngineSettings) -> AsyncIterator[Servers]:
-    """The servers that the settings want, starting; they are let go of when the block ends."""
+    """The servers that the settings want, starting; they are let go of when the block ends.
+
+    Garbage is not looked for until `look_for_garbage`, which is for whoever is ready.
+    """
+    spare_garbage()
     servers = Servers()
     servers.begin(settings)
     try:

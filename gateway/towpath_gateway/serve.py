@@ -18,7 +18,7 @@ from granian.server.embed import Server
 
 from towpath_core.errors import Conflict, Unavailable
 from towpath_core.identity import Principal
-from towpath_engine.memory import use_few_arenas
+from towpath_engine.memory import look_for_garbage, use_few_arenas
 from towpath_engine.platform import Platform, open_platform
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
@@ -79,6 +79,7 @@ async def serve(
             await load_demo(platform, demo)
         app = create_app(platform, demo=demo)
         async with watching(platform), listening(app, host, port, stop.at_once) as serving:
+            look_for_garbage()
             announce(f"http://{'[' + host + ']' if ':' in host else host}:{port}")
             await unless(stop.asked, asyncio.shield(serving))
 
@@ -152,6 +153,7 @@ async def work(
     async with opening as platform, keeping_time(platform):
         worker = platform.worker(concurrency=concurrency, queues=queues)
         working = asyncio.create_task(worker.run())
+        look_for_garbage()
         announce("working")
         await unless(stop.asked, asyncio.shield(working))
         worker.stop()
