@@ -236,19 +236,22 @@ def _workers_of(runs: RunsState) -> str:
 
 
 @asynccontextmanager
-async def open_platform(settings: EngineSettings, *, index: bool = True) -> AsyncIterator[Platform]:
+async def open_platform(
+    settings: EngineSettings, *, index: bool = True, servers: Servers | None = None
+) -> AsyncIterator[Platform]:
     """Start servers that are missing, bring the schema up to date, load plugins and the index.
 
     Args:
         settings: the configuration.
         index: keep the catalog in memory; a worker needs no index.
+        servers: those of the configuration, where they have begun to start; let go of at the end.
 
     Raises:
         SettingsError: the configuration is wrong, or plugins clash.
         Unavailable: the database does not answer.
     """
     async with AsyncExitStack() as stack:
-        servers = Servers()
+        servers = servers or Servers()
         stack.push_async_callback(servers.stop)
         settings = await servers.start(settings)
         sealer = _sealer(settings)

@@ -26,14 +26,28 @@ class Servers:
 
     def __init__(self) -> None:
         self._running: list[EmbeddedServer] = []
+        self._starting: asyncio.Task[EngineSettings] | None = None
+
+    def begin(self, settings: EngineSettings) -> None:
+        """Let what is missing start while the caller does something else; `start` waits for it."""
+        self._starting = asyncio.create_task(self._start(settings))
 
     async def start(self, settings: EngineSettings) -> EngineSettings:
         """Start what is missing; returns the settings with the addresses filled in.
+
+        What was begun already is waited for, with the settings that it was begun with.
 
         Raises:
             SettingsError: a data folder cannot be used.
             Unavailable: a server does not start.
         """
+        if self._starting is None:
+            self.begin(settings)
+        assert self._starting is not None  # noqa: S101
+        # Not to be left half done: a server that is starting could not be stopped.
+        return await asyncio.shield(self._starting)
+
+    async def _start(self, settings: EngineSettings) -> EngineSettings:
         if not settings.embedded:
             return settings
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
@@ -50,7 +64,7 @@ class Servers:
         results = await asyncio.gather(*starting, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
-                await self.stop()
+                await self._let_go()
                 raise result
         plugins = settings.plugins
         if provider is not None:
@@ -59,7 +73,13 @@ class Servers:
         return msgspec.structs.replace(settings, database_url=store.url(), plugins=plugins)
 
     async def stop(self) -> None:
-        """Let go of the servers; the last process that does ends them."""
+        """Let go of the servers, once they have started; the last process that does ends them."""
+        starting, self._starting = self._starting, None
+        if starting is not None:
+            await asyncio.gather(starting, return_exceptions=True)
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         running, self._running = self._running, []
         for server in reversed(running):
             await asyncio.to_thread(server.stop)

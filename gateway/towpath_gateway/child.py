@@ -17,7 +17,8 @@ __all__ = ("READY", "Child")
 READY = b"ready "
 """How the line on standard output begins by which a process says that it is ready, and where."""
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
+"""A minute of it for the database servers, which may have a crash to recover from."""
 STOP_SECONDS = 30.0
 _LONGEST_LINE = 1 << 20
 

@@ -45,12 +45,11 @@ def up(
     """
     _logs(log_level)
     from towpath_engine.settings import load_settings
-    from towpath_gateway.serve import DEMO_FOLDER
+    from towpath_gateway.places import DEMO_FOLDER, free_port
+    from towpath_gateway.signals import stop_signals
     from towpath_gateway.supervisor import Supervisor, default_roots
 
     async def run() -> None:
-        from towpath_gateway.serve import free_port
-        from towpath_gateway.signals import stop_signals
 
         usual = default_roots(DEMO_FOLDER, Path.cwd(), Path.home())
         roots = [one for one in usual if demo or one != DEMO_FOLDER]
@@ -79,10 +78,18 @@ def serve(
     """
     _logs(log_level)
     from towpath_engine.settings import load_settings
-    from towpath_gateway.serve import serve as serve_gateway
+    from towpath_gateway.beginning import begun, read_in
+    from towpath_gateway.places import free_port
+    from towpath_gateway.signals import stop_signals
 
     async def run() -> None:
-        await serve_gateway(load_settings(roots=root or ()), host, port)
+        settings, stop = load_settings(roots=root or ()), stop_signals()
+        number = free_port(host, port)
+        async with begun(settings) as servers:
+            await read_in("towpath_gateway.serve")
+            from towpath_gateway.serve import serve as serve_gateway
+
+            await serve_gateway(settings, host, number, servers=servers, stop=stop)
 
     _run(run())
 
@@ -110,14 +117,20 @@ def worker(
     """
     _logs(log_level)
     from towpath_engine.settings import load_settings
-    from towpath_gateway.serve import work
+    from towpath_gateway.beginning import begun, read_in
+    from towpath_gateway.signals import stop_signals
 
     names = [name for part in (queues or "").split(",") if (name := part.strip())]
     if queues is not None and not names:
         raise typer.BadParameter("name at least one queue, or leave --queues out")
 
     async def run() -> None:
-        await work(load_settings(roots=root or ()), concurrency, names)
+        settings, stop = load_settings(roots=root or ()), stop_signals()
+        async with begun(settings) as servers:
+            await read_in("towpath_gateway.serve")
+            from towpath_gateway.serve import work
+
+            await work(settings, concurrency, names, servers=servers, stop=stop)
 
     _run(run())
 

@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from towpath_core.errors import Conflict, SettingsError, Unavailable
+from towpath_core.errors import Conflict, Unavailable
 from towpath_core.identity import Principal
-from towpath_engine.memory import use_few_arenas
+from towpath_engine.memory import look_for_garbage, use_few_arenas
 from towpath_engine.platform import Platform, open_platform
+from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
 from towpath_gateway.app import Application, create_app
 from towpath_gateway.ask import Demo
-from towpath_gateway.signals import stop_signals, unless
+from towpath_gateway.places import DEMO_FOLDER
+from towpath_gateway.signals import Stop, unless
 
 __all__ = (
-    "DEMO_FOLDER",
     "demo_of",
-    "free_port",
     "keeping_time",
     "listening",
     "serve",
@@ -40,7 +38,6 @@ __all__ = (
 
 log = structlog.get_logger(__name__)
 
-DEMO_FOLDER = Path(__file__).parent / "demo"
 SYSTEM = Principal(
     issuer="towpath",
     subject="system",
@@ -59,42 +56,30 @@ def demo_of(settings: EngineSettings) -> Demo | None:
     return None
 
 
-def free_port(host: str, port: int) -> int:
-    """See that a port can be listened on; 0 is any free one.
+async def serve(
+    settings: EngineSettings, host: str, port: int, *, servers: Servers, stop: Stop
+) -> None:
+    """Open the platform and answer requests until asked to stop.
+
+    Args:
+        settings: the configuration.
+        host: address to listen on.
+        port: port to listen on, free.
+        servers: those of the configuration, which may have begun to start.
+        stop: when to end.
 
     Raises:
-        SettingsError: something else listens there.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise SettingsError(
-                f"{host}:{port} cannot be listened on: {error.strerror}.",
-                next="Choose another --port or --host, or stop what listens there.",
-            ) from error
-        number: int = probe.getsockname()[1]
-        return number
-
-
-async def serve(settings: EngineSettings, host: str, port: int) -> None:
-    """Open the platform and answer requests until a signal says to stop.
-
-    Raises:
-        SettingsError: the configuration is wrong, or the port is taken.
+        SettingsError: the configuration is wrong.
         Unavailable: the database does not answer.
     """
     use_few_arenas()
-    port = free_port(host, port)
-    stop = stop_signals()
-    async with open_platform(settings) as platform:
+    async with open_platform(settings, servers=servers) as platform:
         demo = demo_of(settings)
         if demo is not None:
             await load_demo(platform, demo)
         app = create_app(platform, demo=demo)
         async with watching(platform), listening(app, host, port, stop.at_once) as serving:
+            look_for_garbage()
             announce(f"http://{'[' + host + ']' if ':' in host else host}:{port}")
             await unless(stop.asked, asyncio.shield(serving))
 
@@ -154,13 +139,21 @@ async def load_demo(platform: Platform, demo: Demo) -> None:
             log.error("demo.problem", problem=str(found.problem))
 
 
-async def work(settings: EngineSettings, concurrency: int, queues: Sequence[str] = ()) -> None:
-    """Do runs, from these queues or all, until a signal says to stop; those under way may end."""
+async def work(
+    settings: EngineSettings,
+    concurrency: int,
+    queues: Sequence[str] = (),
+    *,
+    servers: Servers,
+    stop: Stop,
+) -> None:
+    """Do runs, from these queues or all, until asked to stop; those under way may end."""
     use_few_arenas()
-    stop = stop_signals()
-    async with open_platform(settings, index=False) as platform, keeping_time(platform):
+    opening = open_platform(settings, index=False, servers=servers)
+    async with opening as platform, keeping_time(platform):
         worker = platform.worker(concurrency=concurrency, queues=queues)
         working = asyncio.create_task(worker.run())
+        look_for_garbage()
         announce("working")
         await unless(stop.asked, asyncio.shield(working))
         worker.stop()

@@ -19,9 +19,8 @@ import structlog
 from towpath_core.errors import Unavailable
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
-from towpath_engine.store.database import Database
-from towpath_engine.store.migrate import migrate
-from towpath_engine.tokens import NewToken, TokenService
+from towpath_engine.token_text import NewToken
+from towpath_gateway.beginning import read_in
 from towpath_gateway.child import Child
 from towpath_gateway.signals import Stop, unless
 
@@ -74,27 +73,26 @@ class Supervisor:
             Unavailable: a part does not start.
         """
         try:
-            # Not to be left half done: a server that is starting could not be stopped.
-            settings = await self._servers.start(self._settings)
-            up = await unless(stop.asked, self._start(settings.database_url or ""))
+            up = await unless(stop.asked, self._start())
             if up is not None:
                 welcome(up)
                 await unless(stop.asked, self._watch())
         finally:
             await self._end(stop)
 
-    async def _start(self, url: str) -> Up:
-        await asyncio.to_thread(migrate, url)
+    async def _start(self) -> Up:
         try:
             async with asyncio.TaskGroup() as group:
+                # Side by side: the processes wait by themselves for the servers and the schema.
+                starting = group.create_task(self._servers.start(self._settings))
                 for child in self._children:
                     group.create_task(child.start(self._lifeline[0]))
+                group.create_task(read_in("towpath_engine.tokens"))
         except BaseExceptionGroup as failed:
             # The first tells the cause; the others were stopped because of it.
             raise failed.exceptions[0] from failed
-        async with Database(url, pool_size=1) as database:
-            # Last, so that it is shown: a start that failed must not have used it up.
-            token = await TokenService(database).bootstrap()
+        # Last, so that it is shown: a start that failed must not have used it up.
+        token = await _first_token(starting.result().database_url or "")
         return Up(self._children[0].ready, token)
 
     async def _watch(self) -> None:
@@ -121,6 +119,16 @@ class Supervisor:
             except (Unavailable, OSError) as error:
                 log.error("supervisor.restart_failed", process=child.name, error=str(error))
                 delay = min(delay * 2, RESTART_MOST)
+
+
+async def _first_token(url: str) -> NewToken | None:
+    """The administrator's token, where this is the first start."""
+    # Imported here because it takes as long as the other processes need to start.
+    from towpath_engine.store.database import Database
+    from towpath_engine.tokens import TokenService
+
+    async with Database(url, pool_size=1) as database:
+        return await TokenService(database).bootstrap()
 
 
 def default_roots(demo: Path, folder: Path, home: Path) -> list[Path]:

@@ -241,7 +241,7 @@ async def test_one_of_many_watches_and_another_takes_over(platform, root):
 
 
 async def test_a_leader_whose_connection_dies_becomes_one_again(platform, root, monkeypatch):
-    monkeypatch.setattr("towpath_engine.store.leadership._BEAT_SECONDS", 0.2)
+    monkeypatch.setattr("towpath_engine.store.leadership._BEATS", 100)
     (root / "a.yaml").write_text(component("a", "one"))
     report = await platform.catalog.register(ADA, "file", str(root / "a.yaml"))
     watch = watch_of(platform)

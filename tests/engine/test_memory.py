@@ -36,3 +36,36 @@ def test_what_was_freed_is_given_back():
     before, held, after = map(int, done.stdout.split())
     assert held - before > 20_000_000
     assert after - before < (held - before) / 2
+
+
+GARBAGE = """
+import gc
+from towpath_engine.memory import look_for_garbage, spare_garbage
+
+class Ring:
+    gone = 0
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        Ring.gone += 1
+
+spare_garbage()
+for _ in range(100_000):
+    Ring()
+before = Ring.gone
+look_for_garbage()
+for _ in range(100_000):
+    Ring()
+print(before, Ring.gone, gc.get_freeze_count())
+"""
+
+
+def test_garbage_is_looked_for_from_the_moment_on_that_says_so():
+    done = subprocess.run(
+        [sys.executable, "-c", GARBAGE], capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    before, after, frozen = map(int, done.stdout.split())
+    assert before == 0
+    assert 50_000 < after <= 100_000  # what was there before is left alone
+    assert frozen >= 100_000

@@ -22,7 +22,7 @@ import towpath_engine.runs.tables
 import towpath_engine.store.tables  # noqa: F401
 from towpath_core.errors import SettingsError, Unavailable
 from towpath_engine.store import migrate as module
-from towpath_engine.store.database import driver_url
+from towpath_engine.store.address import driver_url
 from towpath_engine.store.migrate import HEAD, migrate
 
 QUEUE_SCHEMA = "03.04.00_50_post_add_retry_failed_job_procedure.sql"

@@ -741,7 +741,17 @@ class TestEvents:
         run_id = await room.start()
         async with room.attempt(run_id) as run:
             tools = tools_of(run)
-            for type in ("state", "step", "log", "progress", "", "x" * 101, "nul\0", "a\nb"):
+            for type in (
+                "state",
+                "step",
+                "log",
+                "progress",
+                "done",
+                "",
+                "x" * 101,
+                "nul\0",
+                "a\nb",
+            ):
                 with pytest.raises(Invalid):
                     tools.emit(type, {"state": "succeeded"})
             for body in ({"a": object()}, {"a": "\ud800"}, {(1, 2): 3}):

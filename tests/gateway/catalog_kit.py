@@ -21,7 +21,8 @@ from towpath_engine.secrets import Sealer
 from towpath_engine.settings import EngineSettings
 from towpath_engine.store.database import Database
 from towpath_gateway.app import create_app
-from towpath_gateway.serve import free_port, listening
+from towpath_gateway.places import free_port
+from towpath_gateway.serve import listening
 
 WRITER = ("catalog:read", "catalog:write")
 V1 = "/api/v1/catalog"

@@ -30,7 +30,8 @@ from towpath_engine.settings import EngineSettings
 from towpath_engine.store.database import Database
 from towpath_engine.store.migrate import migrate
 from towpath_gateway.app import create_app
-from towpath_gateway.serve import free_port, listening
+from towpath_gateway.places import free_port
+from towpath_gateway.serve import listening
 
 FAST = WorkerTimes(heartbeat=0.1, stalled=20.0, sweep=0.1, grace=20.0, poll=0.05, retry=0.01)
 

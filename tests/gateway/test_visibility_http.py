@@ -19,7 +19,8 @@ from towpath_engine.settings import EngineSettings
 from towpath_engine.store.database import Database
 from towpath_engine.store.migrate import migrate
 from towpath_gateway.app import create_app
-from towpath_gateway.serve import free_port, listening
+from towpath_gateway.places import free_port
+from towpath_gateway.serve import listening
 
 pytestmark = pytest.mark.anyio
 

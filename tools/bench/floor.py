@@ -17,7 +17,8 @@ import litestar
 
 from towpath_gateway.answer import Answer, json_bytes
 from towpath_gateway.app import Application
-from towpath_gateway.serve import announce, free_port, listening
+from towpath_gateway.places import free_port
+from towpath_gateway.serve import announce, listening
 from towpath_gateway.signals import stop_signals
 
 

@@ -17,10 +17,10 @@ from uuid import UUID
 import msgspec
 
 from towpath_core.errors import SettingsError
-from towpath_engine.catalog.tombstones import TOMBSTONE_DAYS
 
-__all__ = ("KEEPING_NAMES", "Keeping", "digest_of", "read_keeping")
+__all__ = ("KEEPING_NAMES", "TOMBSTONE_DAYS", "Keeping", "digest_of", "read_keeping")
 
+TOMBSTONE_DAYS = 7
 KEEPING_NAMES = ("guard_percent", "guard_least", "tombstone_days")
 _RANGES = {"guard_percent": (0, 100), "guard_least": (1, 1_000_000), "tombstone_days": (0, 3650)}
 

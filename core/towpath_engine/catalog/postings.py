@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pyroaring import BitMap
 
 from towpath_engine.catalog.numbers import Numbers, added, bitmap_of, removed, union
+from towpath_engine.catalog.ordered import OrderedTexts
 from towpath_engine.catalog.texts import EDGE, JoinedText, edged
 
 __all__ = ("Postings",)
@@ -36,6 +37,7 @@ class Postings:
         "_cased",
         "_counts",
         "_of",
+        "_ordered",
         "_terms",
         "_text",
         "_valued",
@@ -57,6 +59,7 @@ class Postings:
         self._cased: dict[str, str | dict[str, Numbers]] = {}
         self._terms: OrderedDict[str, BitMap] | None = None
         self._text: JoinedText | None = None
+        self._ordered: OrderedTexts | None = None
         self._counts: list[tuple[str, int]] | None = None
 
     def __bool__(self) -> bool:
@@ -79,6 +82,9 @@ class Postings:
                 self._cased[low] = written
             if self._text is not None:
                 self._text.fresh.append(low)
+            if self._ordered is not None:
+                self._ordered.put(low)
+                self._bring_order()
         else:
             if low is not written or low in self._cased:
                 self._write(low, written, number, old)
@@ -115,8 +121,11 @@ class Postings:
         low = written.lower()
         left = removed(self._values.get(low), number)
         if left is None:
-            self._values.pop(low, None)
+            there = self._values.pop(low, None) is not None
             self._cased.pop(low, None)
+            if there and self._ordered is not None:
+                self._ordered.drop(low)
+                self._bring_order()
         else:
             self._values[low] = left
             self._unwrite(low, number)
@@ -164,14 +173,20 @@ class Postings:
     def _by_words(self, words: Postings, parts: list[str], low: str) -> BitMap:
         """Those with a value that holds a text of several words."""
         # Where something else stands beside a part, a word begins or ends there.
-        patterns = [f"{EDGE}{part}{EDGE}" for part in parts]
+        matching = [[part] for part in parts]
         if low.startswith(parts[0]):
-            patterns[0] = patterns[0].removeprefix(EDGE)
+            matching[0] = words._in_order().ending(parts[0])
         if low.endswith(parts[-1]):
-            patterns[-1] = patterns[-1].removesuffix(EDGE)
-        sets = sorted(map(words._holding, patterns), key=len)
+            matching[-1] = words._in_order().beginning(parts[-1])
+        few, *more = sorted(matching, key=len)
+        found = words._any_of(few)
+        for others in more:
+            # Putting many words together costs more than a look at each of a few values.
+            if len(others) <= len(found):
+                found = found & words._any_of(others)
         # All words may be there without standing together.
-        return BitMap([n for n in BitMap.intersection(*sets) if low in self._of[n]])
+        of = self._of
+        return BitMap([number for number in found if low in of[number]])
 
     def _holding(self, pattern: str) -> BitMap:
         """Those with a value that holds a pattern; not to be changed.
@@ -223,6 +238,21 @@ class Postings:
             return union([n for value, n in values.items() if pattern in edged(value)])
         # What was removed meanwhile still stands in the text.
         return union([values[value] for value in held if value in values])
+
+    def _in_order(self) -> OrderedTexts:
+        if self._ordered is None:
+            self._ordered = OrderedTexts(self._values)
+        return self._ordered
+
+    def _bring_order(self) -> None:
+        """After many changes forget the order; it is made anew when it is asked for."""
+        if self._ordered is not None and self._ordered.is_stale:
+            self._ordered = None
+
+    def _any_of(self, lows: list[str]) -> BitMap:
+        """Those with one of some values."""
+        values = self._values
+        return union([values[low] for low in lows if low in values])
 
     def _write(self, low: str, written: str, number: int, before: Numbers) -> None:
         """Note in which form an entity writes a value that others have, before it joins them."""

@@ -21,7 +21,6 @@ from towpath_engine.store.database import Transaction
 
 __all__ = (
     "OWN_ORIGIN",
-    "TOMBSTONE_DAYS",
     "Buried",
     "Grave",
     "bury",
@@ -33,8 +32,6 @@ __all__ = (
 
 OWN_ORIGIN = "towpath:"
 """How the origins of entities begin that the platform itself holds."""
-
-TOMBSTONE_DAYS = 7
 
 _BATCH = 500
 _COPIED = (

@@ -72,8 +72,7 @@ class View:
         return (row for at in steps if (row := rows[at])[2] in among)
 
     def _gathered(self, among: BitMap, start: tuple[str, str] | None, rising: bool) -> list[Row]:
-        by_number = self._by_number
-        rows = [by_number[number] for number in among if number in by_number]
+        rows: list[Row] = list(filter(None, map(self._by_number.get, among)))
         if start is not None:
             rows = [row for row in rows if (row[:2] > start if rising else row[:2] < start)]
         rows.sort(reverse=not rising)

@@ -28,8 +28,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from towpath_engine.catalog.conflicts import claims_on, pass_on
 from towpath_engine.catalog.drafts import Draft, Outcome, same_content
 from towpath_engine.catalog.feed import CHANNEL
+from towpath_engine.catalog.keeping import TOMBSTONE_DAYS
 from towpath_engine.catalog.tables import ENTITIES, FILES, REVISIONS
-from towpath_engine.catalog.tombstones import TOMBSTONE_DAYS, bury, prune, unbury
+from towpath_engine.catalog.tombstones import bury, prune, unbury
 from towpath_engine.catalog.weighing import Rows, Weighed, weigh
 from towpath_engine.clock import now
 from towpath_engine.store.bulk import insert_rows

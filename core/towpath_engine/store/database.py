@@ -20,8 +20,10 @@ from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from towpath_core.errors import Invalid, SettingsError, Unavailable
-from towpath_engine.store.direct import CONNECT_SECONDS, Direct
+from towpath_core.errors import Invalid, Unavailable
+from towpath_engine.store.address import driver_url
+from towpath_engine.store.direct import Direct
+from towpath_engine.store.patience import patience, patient
 
 __all__ = (
     "HOLD_SECONDS",
@@ -29,7 +31,6 @@ __all__ = (
     "DatabaseUnavailable",
     "Listener",
     "Transaction",
-    "driver_url",
     "stop_tasks",
 )
 
@@ -48,21 +49,6 @@ _FIRST_DELAY, _LAST_DELAY = 0.1, 2.0
 
 class DatabaseUnavailable(Unavailable):
     """Our own database does not answer, or gave a transaction up; nothing of it was written."""
-
-
-def driver_url(url: str) -> str:
-    """Turn a libpq URL into SQLAlchemy's form with the psycopg 3 driver.
-
-    Raises:
-        SettingsError: it is not a PostgreSQL URL.
-    """
-    for scheme in ("postgresql+psycopg://", "postgresql://", "postgres://"):
-        if url.startswith(scheme):
-            return "postgresql+psycopg://" + url[len(scheme) :]
-    raise SettingsError(
-        "TOWPATH_DATABASE_URL is not a PostgreSQL URL.",
-        next="Write postgresql://user:password@host:5432/database, or leave it unset.",
-    )
 
 
 def _encode(value: Any) -> str:
@@ -88,7 +74,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_SECONDS},
+            connect_args=patience(self.url),
             json_serializer=_encode,
             json_deserializer=msgspec.json.decode,
         )
@@ -205,7 +191,7 @@ class Listener:
         *,
         beat_seconds: float = _BEAT_SECONDS,
     ) -> None:
-        self._url = url
+        self._url = patient(url)
         self._beat = beat_seconds
         self._handlers = dict(handlers)
         self._task: asyncio.Task[None] | None = None
@@ -244,9 +230,7 @@ class Listener:
             delay = min(delay * 2, _LAST_DELAY)
 
     async def _follow(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=round(_ANSWER_SECONDS)
-        )
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
         async with connection:
             for channel in self._handlers:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
