@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -13,12 +14,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from towpath_core.errors import Unavailable
 from towpath_engine.store.embedded import EmbeddedServer
 from towpath_engine.store.embedded_locks import UserLock, exclusive
 from towpath_engine.store.embedded_process import stop
 
 ROOT = Path(__file__).resolve().parent.parent
 PG_PREFIX = f"towpath-test-{os.geteuid()}-"
+SECONDS = 200.0
+"""What making the server may take; without it no test could run."""
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +39,12 @@ def _clear_orphans(folder: Path) -> None:
     for orphan in folder.parent.glob(f"{PG_PREFIX}*"):
         if orphan == folder or not orphan.is_dir():
             continue
+        (orphan / "pg").mkdir(exist_ok=True)  # it may have been killed even before that
         users = UserLock(orphan / "pg" / "users.lock")
         if users.is_last():
-            stop(orphan / "pg" / "data", seconds=5)
-            shutil.rmtree(orphan)
+            with contextlib.suppress(Unavailable):  # the next run tries again
+                stop(orphan / "pg" / "data", seconds=5)
+                shutil.rmtree(orphan, ignore_errors=True)
         users.release()
 
 
@@ -58,17 +64,18 @@ def pg_server() -> Iterator[EmbeddedServer]:
         folder / "pg",
         listen=("127.0.0.1", 0),
         options={"fsync": "off", "synchronous_commit": "off"},
+        timeout=SECONDS,
     )
-    with exclusive(lock, seconds=60):
+    with exclusive(lock, seconds=SECONDS):
         _clear_orphans(folder)
         for path in (folder, server.folder):
             path.mkdir(exist_ok=True)
             path.chmod(0o711)  # as root, the server runs under an account that must get here
         server.start()
     yield server
-    with exclusive(lock, seconds=60):
+    with exclusive(lock, seconds=SECONDS):
         if server.stop():
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from towpath_core.errors import SettingsError
 from towpath_core.plugins import PluginConfig
@@ -146,15 +144,6 @@ def _database_url(env: Mapping[str, str]) -> str | None:
     if not url:
         return None
     driver_url(url)
-    try:
-        conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        # The library's own text quotes the address, and with it the password.
-        raise SettingsError(
-            "TOWPATH_DATABASE_URL cannot be read.",
-            next="Write postgresql://user:password@host:5432/database; encode / : @ as %2F "
-            "%3A %40.",
-        ) from None
     return url
 
 

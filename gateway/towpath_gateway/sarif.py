@@ -15,6 +15,30 @@ _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 _ROOT = "SRCROOT"
+_MEANINGS = {
+    "conflict": "Another source holds the reference.",
+    "dangling": "A reference names nothing that was validated.",
+    "duplicate": "A reference is stated twice.",
+    "envelope": "The envelope of an entity is wrong: apiVersion, kind, metadata or spec.",
+    "format": "No format reads such a file.",
+    "kind": "No plugin knows the kind, or its version.",
+    "limit": "A budget was exceeded.",
+    "link": "A link has an address that must not be shown.",
+    "metadata": "A field of the metadata is wrong.",
+    "not-followed": "A location leads elsewhere, where nothing was read.",
+    "placeholder": "A placeholder could not be read.",
+    "ref": "A reference to an entity is malformed.",
+    "rule": "A rule of the catalog does not allow the entity.",
+    "schema": "The spec of an entity is not as its kind wants it.",
+    "yaml-alias": "An alias names no anchor, or itself.",
+    "yaml-character": "A character must not stand in a descriptor.",
+    "yaml-duplicate-key": "A key stands twice in one mapping.",
+    "yaml-encoding": "The file is not UTF-8.",
+    "yaml-limit": "A budget of the file was exceeded.",
+    "yaml-number": "A number cannot be written as JSON.",
+    "yaml-syntax": "The file is not YAML.",
+    "yaml-tag": "A tag stands for nothing that JSON has.",
+}
 
 
 def sarif(
@@ -37,7 +61,7 @@ def sarif(
     found = [("error", ref, one) for ref, one in problems]
     found += [("warning", ref, one) for ref, one in warnings]
     codes = sorted({one.code for _, _, one in found})
-    driver = {"name": "towpath", "version": version, "rules": [{"id": code} for code in codes]}
+    driver = {"name": "towpath", "version": version, "rules": [_rule(code) for code in codes]}
     run = {
         "tool": {"driver": driver},
         "invocations": [_invocation(unread, root)],
@@ -46,6 +70,12 @@ def sarif(
         "results": [_result(level, ref, one, codes, root) for level, ref, one in found],
     }
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _rule(code: str) -> dict[str, Any]:
+    """A rule with what code hosts show of it; plugins have codes of their own."""
+    text = _MEANINGS.get(code, f"A descriptor is refused: {code}.")
+    return {"id": code, "shortDescription": {"text": text}, "help": {"text": text}}
 
 
 def _invocation(unread: Sequence[Problem], root: Path) -> dict[str, Any]:

@@ -96,11 +96,13 @@ def secrets_from(
     return secrets
 
 
-def confirmed(question: str, *, yes: bool) -> None:
+def confirmed(
+    question: str, *, yes: bool, instead: str = "Say --yes if that is what you want."
+) -> None:
     """Go on only when it was said beforehand or is said now.
 
     Raises:
-        Failed: nobody is there to ask; say --yes.
+        Failed: nobody is there to ask; says what to say `instead`.
         typer.Exit: the answer is no.
     """
     if yes:
@@ -108,7 +110,7 @@ def confirmed(question: str, *, yes: bool) -> None:
     if not interactive():
         raise Failed(
             "This needs your word, and there is no terminal to ask on.",
-            next="Say --yes if that is what you want.",
+            next=instead,
             code=USAGE,
         )
     if not typer.confirm(line(question), err=True):

@@ -122,7 +122,8 @@ def add(
     reports = [_added(session, target, type) for target in targets]
     if not session.out.wire(reports):
         rows = [(ref,) for report in reports for ref in report.entity_refs]
-        session.out.table(("ENTITY",), rows)
+        if rows:
+            session.out.table(("ENTITY",), rows)
     _end_with_problems(session, reports)
 
 

@@ -55,7 +55,10 @@ def confirm(
     session: Session,
     location: LocationId,
     digest: Annotated[
-        str | None, typer.Argument(help="Names exactly what you have seen; asked for without.")
+        str | None,
+        typer.Argument(
+            metavar="[DIGEST]", help="Names exactly what you have seen; asked for without."
+        ),
     ] = None,
 ) -> None:
     """Confirm that what vanished from a location at once is gone.
@@ -69,7 +72,8 @@ def confirm(
             raise Failed(f"Nothing is held of {location}.", code=REFUSED)
         for ref in held.entity_refs:
             typer.echo(line(ref), err=True)
-        confirmed(f"Remove {amount(held.count, 'entity')}?", yes=False)
+        said = f"If these are meant to go: towpath catalog confirm {id} {held.digest}"
+        confirmed(f"Remove {amount(held.count, 'entity')}?", yes=False, instead=said)
         digest = held.digest
     refs = session.platform.locations.confirm(id, digest)
     if not session.out.wire(refs):
@@ -82,13 +86,16 @@ def confirm(
     examples=("towpath catalog tombstones", "towpath catalog tombstones --limit 20 -o json"),
 )
 def tombstones(session: Session, limit: Limit = None) -> None:
-    """List what was removed and can still be brought back, the last removed first."""
+    """List what was removed and can still be brought back, the last removed first.
+
+    -o json has the uids, too.
+    """
     found = list(islice(session.platform.tombstones.list(page_size=min(limit or 200, 200)), limit))
     if session.out.wire(found):
         return
-    rows = [(one.uid, one.ref, one.reason, ago(one.deleted_at), one.origin) for one in found]
+    rows = [(one.ref, one.reason, ago(one.deleted_at), one.origin) for one in found]
     if rows:
-        session.out.table(("UID", "NAME", "REASON", "AGO", "FROM"), rows, whole="UID")
+        session.out.table(("NAME", "REASON", "AGO", "FROM"), rows)
     else:
         session.out.say("Nothing was removed lately.")
 
@@ -105,7 +112,10 @@ def tombstones(session: Session, limit: Limit = None) -> None:
 def restore(
     session: Session,
     what: Annotated[str, typer.Argument(metavar="REF|UID", help="The entity; it may be gone.")],
-    seq: Annotated[int | None, typer.Argument(help="SEQ of a change, as history tells it.")] = None,
+    seq: Annotated[
+        int | None,
+        typer.Argument(metavar="[SEQ]", help="SEQ of a change, as history tells it."),
+    ] = None,
 ) -> None:
     """Bring back an entity that was removed, with its uid and its history.
 

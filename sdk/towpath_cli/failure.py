@@ -57,7 +57,9 @@ def explain(error: Failed | PlatformError, *, color: bool | None) -> int:
 
     lines = error.lines if isinstance(error, Failed) else ()
     if isinstance(error, ApiError):
-        lines = tuple(str(problem) for problem in error.problems)
+        # What is wrong in one place only has often been said already.
+        told = f"{error.what}\n{error.why}"
+        lines = tuple(one for one in map(str, error.problems) if one not in told)
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True, color=color)
     typer.echo(block(error.what), err=True)
     for word, text in (("why", error.why), ("next", error.next)):

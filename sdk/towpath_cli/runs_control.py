@@ -104,7 +104,7 @@ def retry(
     "resolve",
     examples=(
         "towpath runs resolve $RUN --happened --reason 'the bucket is there'",
-        "towpath runs resolve $RUN --not-happened --reason 'looked: no bucket'",
+        "towpath runs resolve $RUN --not-happened --reason 'looked: no bucket' --secret API_KEY",
     ),
 )
 def resolve(
@@ -121,13 +121,14 @@ def resolve(
             metavar="FILE", help="What the step came to, YAML or JSON, where it happened."
         ),
     ] = None,
+    secret: Secrets = None,
     wait: Wait = True,
 ) -> None:
     """Say what became of a step that nobody recorded.
 
     A run is unknown when its worker was lost in the middle of something that must not be done
     twice. Look at the other side first. The run goes on: a step that happened is not done again,
-    one that did not is.
+    one that did not is. Its secrets were wiped when it ended and are given again.
     """
     if happened is None:
         raise Failed("Did it happen?", next="Say --happened or --not-happened.", code=USAGE)
@@ -137,7 +138,13 @@ def resolve(
 
         output = read_values(result)
     after = _last(session, run) if wait else 0
-    begun = session.platform.runs.resolve(run, happened=happened, output=output, reason=reason)
+    begun = session.platform.runs.resolve(
+        run,
+        happened=happened,
+        output=output,
+        reason=reason,
+        secrets=secrets_from(secret or ()) or None,
+    )
     to_the_end(session, begun, after=after, wait=wait)
 
 

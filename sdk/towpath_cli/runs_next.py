@@ -28,7 +28,7 @@ def after_failure(run: Run) -> str:
     if run.state == "unknown":
         return (
             "Look whether it happened, and say so: towpath runs resolve "
-            f"{run.id} --happened --reason WHY   (or --not-happened)"
+            f"{run.id} --happened --reason WHY{_secrets(run)}   (or --not-happened)"
         )
     said = (run.error and run.error.next) or f"See what it did: towpath runs show {run.id}"
     return f"{said} Take it up again: {_retry(run)}"
@@ -47,8 +47,8 @@ def next_commands(run: Run, undos: int) -> list[tuple[str, str]]:
     if run.state == "unknown":
         resolve = f"towpath runs resolve {run.id}"
         found += [
-            ("It happened", f"{resolve} --happened --reason WHY"),
-            ("It did not", f"{resolve} --not-happened --reason WHY"),
+            ("It happened", f"{resolve} --happened --reason WHY{_secrets(run)}"),
+            ("It did not", f"{resolve} --not-happened --reason WHY{_secrets(run)}"),
         ]
     if run.state in _RETRIABLE:
         found.append(("Take it up again", _retry(run)))
@@ -58,9 +58,13 @@ def next_commands(run: Run, undos: int) -> list[tuple[str, str]]:
 
 
 def _retry(run: Run) -> str:
-    """The command that takes a run up again, with the secrets that were wiped when it ended."""
-    secrets = "".join(f" --secret {line(name)}" for name in run.secret_names)
-    return f"towpath runs retry {run.id}{secrets}"
+    """The command that takes a run up again."""
+    return f"towpath runs retry {run.id}{_secrets(run)}"
+
+
+def _secrets(run: Run) -> str:
+    """The options with the secrets that were wiped when a run ended."""
+    return "".join(f" --secret {line(name)}" for name in run.secret_names)
 
 
 def _answers(run: Run) -> list[tuple[str, str]]:

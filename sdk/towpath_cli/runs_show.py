@@ -157,7 +157,15 @@ def _about(step: Step) -> str | None:
         return step.error.message
     if step.state == "waiting" and step.wait is not None:
         return step.wait.text
+    if step.wait is not None and step.wait.type == "approval" and isinstance(step.output, dict):
+        return _answer(step.output)
     return f"effect {step.effect}" if step.state == "unknown" and step.effect else None
+
+
+def _answer(output: Mapping[str, Any]) -> str:
+    """What became of a question; the step itself is done, whatever the answer was."""
+    by, reason = output.get("by"), output.get("reason")
+    return f"{output.get('outcome')}{f' by {by}' if by else ''}{f': {reason}' if reason else ''}"
 
 
 def _output(run: Run) -> tuple[str, ...]:

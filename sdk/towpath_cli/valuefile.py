@@ -18,6 +18,8 @@ from towpath_cli.failure import USAGE, Failed
 __all__ = ("read_values",)
 
 _MAX_BYTES = 1_000_000
+_ANOTHER = "but found another document"
+"""How PyYAML says that a file has a second document."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -81,8 +83,12 @@ _core()
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
-def read_values(path: str) -> dict[str, Any]:
+def read_values(path: str, *, several: str | None = None) -> dict[str, Any]:
     """Read a file of values; `-` is standard input.
+
+    Args:
+        path: of the file.
+        several: what to do next where it holds more than one document.
 
     Raises:
         Failed: it cannot be read, is not YAML, or does not hold names and values; says where.
@@ -103,6 +109,10 @@ def read_values(path: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
+        if error.problem == _ANOTHER:
+            another = [f"{place}: here another one begins"]
+            what = f"{path} holds more than one document."
+            raise Failed(what, next=several, lines=another, code=USAGE) from error
         fault = f"{place}: {error.problem or error.context}"
         raise Failed(f"{path} is not YAML.", lines=[fault], code=USAGE) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:

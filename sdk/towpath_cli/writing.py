@@ -42,7 +42,9 @@ Files = Annotated[
 )
 def put(
     session: Session,
-    file: Annotated[str, typer.Argument(help="Descriptor file of one entity, or -.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Descriptor file of one entity, or -.")
+    ],
     new: Annotated[bool, typer.Option("--new", help="Only where there is none yet.")] = False,
     etag: Annotated[
         str | None, typer.Option(help="Only where it has this etag, as an earlier put told.")
@@ -54,7 +56,8 @@ def put(
     """
     from towpath_cli.valuefile import read_values
 
-    done = session.platform.entities.put(read_values(file), if_match=etag, new=new)
+    entity = read_values(file, several="Apply them together: towpath catalog apply --help")
+    done = session.platform.entities.put(entity, if_match=etag, new=new)
     if not session.out.wire(done):
         session.out.say(f"{done.entity_ref} {done.change}, revision {done.revision}.")
 

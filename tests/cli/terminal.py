@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SECONDS = 30
+SECONDS = 60
 
 
 class Terminal:

@@ -139,6 +139,7 @@ def test_what_is_held_is_confirmed_by_what_was_seen(run, served: Served) -> None
     assert run("catalog", "confirm", target, "another").exit_code == 6
     asked = run("catalog", "confirm", target)  # nobody is there to ask
     assert asked.exit_code == 2 and "component:default/b" in asked.stderr
+    assert "--yes" not in asked.stderr and f" {DIGEST}" in asked.stderr
     done = run("catalog", "confirm", target, DIGEST)
     assert (done.exit_code, served.held) == (0, [])
     assert "Removed 2 entities." in done.stderr
@@ -160,7 +161,8 @@ def test_what_became_of_entities(run, served: Served) -> None:
         {"ref": "component:default/a", "origin": "url:x", "holder": "url:y", "since": now()}
     ]
     uid = served.tombstones[0]["uid"]
-    assert uid in run("catalog", "tombstones").stdout
+    assert "component:default/old" in run("catalog", "tombstones").stdout
+    assert uid in run("catalog", "tombstones", "-o", "json").stdout
     assert "url:y" in run("catalog", "conflicts").stdout
     assert run("catalog", "restore", "component:none").exit_code == 3
     assert "Restored component:default/old" in run("catalog", "restore", uid).stderr

@@ -204,7 +204,7 @@ def test_a_followed_run_is_plain_lines_where_nobody_looks(run, served: Served) -
 
     def work() -> None:
         with held.changed:
-            assert held.changed.wait_for(lambda: len(held.events) > seen, 30)
+            assert held.changed.wait_for(lambda: len(held.events) > seen, 60)
         held.step("publish", "running")
         for done in (1, 2, 100):
             held.add("progress", step="publish", done=done, total=100, unit="rows")
@@ -284,6 +284,30 @@ def test_the_input_of_a_retry_is_changed(
     assert run("runs", "retry", held.id, "--secret", "NOT_THERE").exit_code == 2
     assert run("runs", "retry", held.id, "--set", "nothing").exit_code == 2
     assert len(served.calls("POST", ".*/retry")) == 2
+
+
+def test_an_unknown_run_is_given_its_secrets_again(
+    run, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = unknown(served)
+    held.shape["secretNames"] = ["API_KEY"]
+    shown = run("runs", "show", held.id).stderr
+    assert f"  towpath runs resolve {held.id} --happened --reason WHY --secret API_KEY\n" in shown
+    monkeypatch.setenv("API_KEY", "s3cret")
+    words = ("--not-happened", "--reason", "no", "--secret", "API_KEY", "--no-wait")
+    done = run("runs", "resolve", held.id, *words)
+    assert done.exit_code == 0 and "s3cret" not in done.output
+    body = served.calls("POST", ".*/resolve")[0].body
+    assert body == {"happened": False, "reason": "no", "secrets": {"API_KEY": "s3cret"}}
+
+
+def test_an_answered_question_shows_its_answer(run, served: Served) -> None:
+    held = failed(served)
+    wait = {"step": "ask", "type": "approval", "name": "Ask", "question": "Deploy?"}
+    answer = {"outcome": "rejected", "by": "user:default/bob", "reason": "not today"}
+    held.step("ask", "succeeded", wait=wait, output=answer)
+    said = run("runs", "show", held.id, width=120).stdout
+    assert "rejected by user:default/bob: not today" in said
 
 
 def test_an_unknown_run_is_resolved(run, served: Served, tmp_path: Path) -> None:

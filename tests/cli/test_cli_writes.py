@@ -38,6 +38,10 @@ def test_put_says_what_changed(run, tmp_path: Path) -> None:
     assert wrong.exit_code == 2 and "/spec/type" in wrong.stderr
     file.write_text("a: [\n")
     assert f"{file}:2" in run("catalog", "put", str(file)).stderr
+    file.write_text("a: b\n---\nc: d\n")
+    two = run("catalog", "put", str(file)).stderr
+    assert "more than one document" in two and "towpath catalog apply" in two
+    assert f"{file}:2:1: here another one begins" in two
 
 
 def test_delete_says_what_returns(run, served: Served) -> None:

@@ -70,7 +70,7 @@ def example(load):
         found = getattr(host.contributions, hook.removeprefix("towpath_"))
 
         def call(key, method, *args, **kwargs):
-            return host.call_sync(found[key], method, *args, seconds=5, **kwargs)
+            return host.call_sync(found[key], method, *args, seconds=60, **kwargs)
 
         return types.SimpleNamespace(host=host, found=found, call=call)
 

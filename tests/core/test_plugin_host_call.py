@@ -129,8 +129,8 @@ both = pytest.mark.parametrize("call", [sync, coroutine])
 @both
 def test_results_come_back_from_plain_and_async_methods(made, call):
     host = made()
-    assert call(host, "decide", 5, seconds=5) == ("decided", 5)
-    assert call(host, "add", 1, two=2, seconds=5) == 3
+    assert call(host, "decide", 5, seconds=60) == ("decided", 5)
+    assert call(host, "add", 1, two=2, seconds=60) == 3
     assert call(host, "add", 1) == 1
 
 
@@ -165,7 +165,7 @@ def test_a_function_of_the_caller_makes_many_calls_in_one(made, call):
 def test_whatever_a_plugin_raises_becomes_one_error(made, call, method, error):
     host = made()
     with pytest.raises(PluginError) as caught:
-        call(host, method, error, seconds=5)
+        call(host, method, error, seconds=60)
     assert caught.value.what == f"The plugin odd-plugin failed in odd.{method}."
     kind = type(error).__name__
     # A coroutine cannot let StopIteration out: Python itself turns it into a RuntimeError.
@@ -184,7 +184,7 @@ def test_errors_of_ours_pass_unchanged_and_are_no_failure(made, call, method):
     host = made()
     error = NotFound("There is no such thing.", why="it left")
     with pytest.raises(NotFound) as caught:
-        call(host, method, error, seconds=5)
+        call(host, method, error, seconds=60)
     assert caught.value is error
     assert host.trace()[-1].outcome == "refused"
     assert [i.failures for i in host.describe() if i.name == "odd-plugin"] == [0]
@@ -196,7 +196,7 @@ def test_a_run_that_waits_passes_unchanged_and_is_no_failure(made, call, method)
     host = made()
     waits = Suspended()
     with pytest.raises(Suspended) as caught:
-        call(host, method, waits, seconds=5)
+        call(host, method, waits, seconds=60)
     assert caught.value is waits
     assert [one.outcome for one in host.trace() if one.call == f"odd.{method}"] == ["suspended"]
     assert [i.failures for i in host.describe() if i.name == "odd-plugin"] == [0]
@@ -212,7 +212,7 @@ def test_a_run_that_waits_in_the_middle_of_what_it_gives_passes_too(made):
     host = made()
     host.contributions.policies["odd"].value.waits = Waits().waits
     with pytest.raises(Suspended):
-        sync(host, "waits", collect=5, seconds=5)
+        sync(host, "waits", collect=5, seconds=60)
     assert host.trace()[-1].outcome == "suspended"
 
 
@@ -236,7 +236,7 @@ def test_a_missed_deadline_is_an_error_with_its_seconds(made, call, method):
     before = time.monotonic()
     with pytest.raises(PluginError, match=rf"did not answer odd\.{method} within 0\.05 s"):
         call(host, method, seconds=0.05)
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 50
     if call is coroutine:
         assert host.trace()[-1].outcome == "timeout"
         assert host.trace()[-1].detail.startswith("no answer within 0.0")
@@ -280,7 +280,7 @@ def test_a_coroutine_that_nobody_awaits_is_closed(made, odd):
     with pytest.raises(PluginError):
         coroutine(host, "hang", odd.promise, seconds=0.02)
     odd.gate.set()
-    assert sync(host, "decide", 1, seconds=5) == ("decided", 1)  # behind it in the one thread
+    assert sync(host, "decide", 1, seconds=60) == ("decided", 1)  # behind it in the one thread
     assert inspect.getcoroutinestate(odd.promised) == "CORO_CLOSED"
 
 
@@ -291,7 +291,7 @@ def test_a_coroutine_that_comes_with_the_cancelling_is_closed(made, odd):
         task = asyncio.create_task(host.call(host.contributions.policies["odd"], "promise"))
         await asyncio.sleep(0)
         # The loop stands still, so that it learns of the answer and the cancelling at once.
-        assert odd.ended.wait(5)
+        assert odd.ended.wait(60)
         time.sleep(0.02)  # there is no event for what happens after the method returned
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -329,10 +329,10 @@ def test_a_call_leaves_nothing_in_the_loop_and_no_result_in_a_thread(made):
 
     result = asyncio.run(main())
     assert [timer.cancelled() for timer in timers] == [True]
-    for _ in range(1000):
+    for _ in range(6000):
         if result() is None:
             return
-        time.sleep(0.001)
+        time.sleep(0.01)
     pytest.fail("an idle thread holds the last result")
 
 
@@ -354,7 +354,7 @@ def test_iterables_are_gone_through_in_the_thread(made, odd, call):
     odd.ended.clear()
     with pytest.raises(PluginError, match=r"within 0\.05 s"):
         call(host, "endless", collect=10**12, seconds=0.05)
-    assert call(host, "stopped", seconds=5)  # nobody goes on counting
+    assert call(host, "stopped", seconds=60)  # nobody goes on counting
     with pytest.raises(PluginError, match="SystemExit: late"):
         call(host, "fail_late", collect=5)
 
@@ -399,7 +399,7 @@ def test_a_plugin_out_of_threads_is_unavailable_and_no_other_is(load, made, odd,
     for caller in callers:
         caller.start()
     for _ in callers:
-        assert odd.entered.acquire(timeout=5)
+        assert odd.entered.acquire(timeout=60)
     with pytest.raises(Unavailable, match=r"no thread of it was free for 0.02 s"):
         call(host, "decide", 1, seconds=0.02)
     for _ in range(15):
@@ -410,8 +410,8 @@ def test_a_plugin_out_of_threads_is_unavailable_and_no_other_is(load, made, odd,
     assert {c.outcome for c in host.trace()[3:]} == {"busy"}
     odd.gate.set()
     for caller in callers:
-        caller.join(5)
-    assert call(host, "decide", 1, seconds=5) == ("decided", 1)
+        caller.join(60)
+    assert call(host, "decide", 1, seconds=60) == ("decided", 1)
 
 
 def test_many_callers_at_once_each_get_their_own_answer(made):
@@ -467,7 +467,7 @@ def test_threads_end_with_the_host(made):
         mine = set(threading.enumerate()) - before
     assert mine
     for thread in mine:
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -497,7 +497,7 @@ try:
 except Exception as error:
     print(error.code)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "plugin-error\n", "")
 
 

@@ -379,11 +379,15 @@ def test_a_hook_that_hangs_or_goes_on_for_ever_is_given_up(load, info):
         "drips": plugin(towpath_policies=lambda s: slow()),
         "good": plugin(towpath_policies=[Rule("good")]),
     }
-    host = load(extra=extra, call_seconds=0.1, max_items=10**9)
-    gate.set()
-    for name in ("hangs", "drips"):
-        assert info(host, name).why == "towpath_policies: no answer within 0.1 s"
-        assert info(host, name).failures == 1
+    for seconds in (0.1, 1.0, 10.0):  # longer where the machine is busy
+        host = load(extra=extra, call_seconds=seconds, max_items=10**9)
+        gate.set()
+        for name in ("hangs", "drips"):
+            assert info(host, name).why == f"towpath_policies: no answer within {seconds:g} s"
+            assert info(host, name).failures == 1
+        if "good" in host.contributions.policies:
+            break
+        gate.clear()
     assert list(host.contributions.policies) == ["good"]
 
 

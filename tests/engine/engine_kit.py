@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
+
 from towpath_core import hookimpl
 from towpath_core.catalog import SourceFile
 from towpath_core.errors import Forbidden, LimitExceeded, NotFound, Unavailable
@@ -40,7 +42,9 @@ from towpath_engine.secrets import Sealer
 from towpath_engine.settings import EngineSettings
 from towpath_engine.store.database import Database
 
-FAST = WorkerTimes(heartbeat=0.1, stalled=1.0, sweep=0.1, grace=5.0, poll=0.05, retry=0.01)
+# A machine that stands still for seconds must not make a living worker dead: tests that kill one
+# say so with `silenced`.
+FAST = WorkerTimes(heartbeat=0.1, stalled=20.0, sweep=0.1, grace=20.0, poll=0.05, retry=0.01)
 SEALER = Sealer(bytes(range(32)))
 
 
@@ -298,7 +302,7 @@ async def working(*workers: RunWorker) -> AsyncIterator[None]:
 
 
 async def ended(
-    platform: Platform, who: Principal, run_id: UUID, *, seconds: float = 20
+    platform: Platform, who: Principal, run_id: UUID, *, seconds: float = 60
 ) -> RunInfo:
     """Wait until a run has ended."""
     async with asyncio.timeout(seconds):
@@ -310,7 +314,17 @@ async def ended(
     return info
 
 
-async def until(what: Any, *, seconds: float = 20) -> Any:
+async def silenced(database: Database) -> None:
+    """Let those who have jobs now, and give no more signs of life, be noticed at once."""
+    silent = text(
+        "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'"
+        " WHERE id IN (SELECT worker_id FROM procrastinate_jobs WHERE status = 'doing')"
+    )
+    async with database.begin() as transaction:
+        await transaction.execute(silent)
+
+
+async def until(what: Any, *, seconds: float = 60) -> Any:
     """Wait until a function, sync or async, gives something true; for what cannot be awaited."""
     async with asyncio.timeout(seconds):
         while True:

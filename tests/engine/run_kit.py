@@ -69,7 +69,7 @@ class Yard:
         async with working(*made):
             yield
 
-    async def done(self, run_id, *, who=ADA, seconds=40):
+    async def done(self, run_id, *, who=ADA, seconds=60):
         return await ended(self.platform, who, run_id, seconds=seconds)
 
     async def row(self, run_id):

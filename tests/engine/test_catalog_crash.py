@@ -58,7 +58,7 @@ async def test_killed_while_it_is_written(engine_url, tmp_path, stage):
                     await until(lambda: watcher.execute(WAITING, [name]).fetchone(), seconds=60)
                 finally:
                     child.kill()
-                    child.wait(20)
+                    child.wait(60)
             blocker.rollback()
         await platform.feed.catch_up()
         assert {table.name: await rows(platform, table) for table in TABLES} == before

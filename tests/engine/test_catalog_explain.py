@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
-from descriptor_kit import component, joined
+from descriptor_kit import component, joined, location
 from engine_kit import ADA, DictSource, Plugin, load_host, platform_of
 from pyroaring import BitMap
 from sqlalchemy import text
+
+from towpath_engine.catalog.findings import ReadingLimits
 
 pytestmark = pytest.mark.anyio
 
@@ -117,8 +121,6 @@ async def test_one_that_waits_for_confirmation(platform, source):
 
 @pytest.mark.parametrize("how", ["vanished", "unregistered", "deleted", "too long ago"])
 async def test_one_that_was_removed(platform, source, how):
-    from uuid import UUID
-
     source.files["/all.yaml"] = joined(component("a"), component("b"))
     place = (await platform.catalog.register(ADA, "mem", "/all.yaml")).location
     if how == "unregistered":
@@ -153,6 +155,47 @@ async def test_one_that_was_restored(platform, source):
     await platform.catalog.tombstones.restore(ADA, buried.uid)
     found = await explain(platform, "a")
     assert "because it was restored, though mem:/all.yaml lacks it" in found.summary
+
+
+async def test_one_that_was_deleted_and_restored_is_not_said_to_be_lacking(platform, source):
+    source.files["/all.yaml"] = joined(component("a"))
+    await platform.catalog.register(ADA, "mem", "/all.yaml")
+    uid = UUID(platform.index.by_ref("component:default/a").uid)
+    await platform.catalog.delete_entity(ADA, uid)
+    await platform.catalog.tombstones.restore(ADA, uid)
+    found = await explain(platform, "a")
+    assert "restored; it is held by mem:/all.yaml again when that is read" in found.summary
+
+
+@pytest.mark.parametrize("target", ["/all.yaml", "/*.yaml"])
+@pytest.mark.parametrize("down", [True, False])
+async def test_one_whose_location_cannot_be_read(platform, source, target, down):
+    source.files["/all.yaml"] = joined(component("a"))
+    place = (await platform.catalog.register(ADA, "mem", target)).location
+    source.down = down
+    source.files.clear()
+    await platform.catalog.refresh(ADA, place.id)
+    found = await explain(platform, "a")
+    why = "The dict does not answer." if down else f"There is no {target}."
+    assert found.state == "there"
+    assert "as it was before: its source could not be read" in found.summary
+    assert why in found.summary
+    (read,) = [stage for stage in found.stages if stage.name == "read"]
+    assert (read.outcome, read.message) == ("failed", why)
+    assert ("parsed", "ok") not in stages(found)
+
+
+async def test_one_whose_file_cannot_be_reached_from_its_location(platform, source):
+    source.files["/all.yaml"] = joined(location("./b.yaml", "./c.yaml"))
+    source.files |= {"/b.yaml": joined(component("b")), "/c.yaml": joined(component("c"))}
+    place = (await platform.catalog.register(ADA, "mem", "/all.yaml")).location
+    platform.reader._limits = ReadingLimits(file_bytes=1_000)
+    source.files["/b.yaml"] += b"#" * 1_000
+    await platform.catalog.refresh(ADA, place.id)
+    found = await explain(platform, "b")
+    assert "its source could not be read, because of /all.yaml:" in found.summary
+    assert ("read", "failed") in stages(found)
+    assert ("read", "ok") in stages(await explain(platform, "c"))
 
 
 async def test_what_is_hidden_is_explained_as_what_never_was(platform, source):

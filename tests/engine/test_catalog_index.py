@@ -29,6 +29,7 @@ from towpath_engine.catalog.snapshot import read_snapshot, write_snapshot
 KINDS = ["Component", "API", "group"]
 NAMES = ["a", "B", "c", "dd"]
 TYPES = ["ownedBy", "partOf"]
+OWNED, X = "ownedBy", "group:default/x"
 
 
 def ref_of(kind, name):
@@ -275,7 +276,7 @@ fields = st.one_of(
         keys,
         st.sampled_from(["", "s", "serv", "1", "group:"]),
     ),
-    st.just(({"spec.tags": {"$contains": "Y"}}, lambda m: m.matching("spec.tags.y", "true"))),
+    st.just(({"spec.tags": {"$contains": "Y"}}, lambda m: m.matching("spec.tags", "y"))),
     st.just(
         (
             {"relations": {"$contains": {"type": "ownedBy", "targetRef": "Group:default/A"}}},
@@ -520,13 +521,36 @@ def test_orders_and_terms_that_were_asked_for_before_a_change_are_true_after_it(
         {"kind": ["a"]},
         {"kind": {"$contains": {"type": "x"}}},
         {"relations": {"$contains": {"type": 1}}},
+        {"relations": {"$contains": {"type": ""}}},
         {"relations": {"$contains": {"type": "x", "more": 1}}},
+        {"relations": {"$contains": {"type": "x", "Type": "y"}}},
+        {"relations": {"$contains": {"type": "x", "targetRef": 5}}},
+        {"relations": {"$contains": {"type": "x", "targetRef": {"$in": []}}}},
+        {"relations": {"$contains": {"type": "x", "targetRef": {"$in": ["a", 1]}}}},
+        {"relations": {"$contains": {"type": "x", "targetRef": {"$hasPrefix": "g"}}}},
         {"relations": {"$contains": None}},
     ],
 )
 def test_a_predicate_that_is_none_is_refused(query):
     with pytest.raises(Invalid, match="Invalid query"):
         predicate(CatalogIndex(), query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"spec.ports": {"$contains": 80}},
+        {"spec.names": {"$contains": "A"}},
+        {"relations": {"$contains": {"TYPE": "ownedBy", "targetref": X.upper()}}},
+        {"relations": {"$contains": {"type": "ownedby", "targetRef": {"$in": ["y", X]}}}},
+    ],
+)
+def test_contains_finds_what_a_list_holds_and_no_keys_of_an_object(query):
+    index = CatalogIndex()
+    holding = stored("api", "a", {"ports": [80], "names": ["a"]}, [(ref_of("api", "a"), OWNED, X)])
+    keyed = stored("api", "b", {"ports": {"80": True}, "names": {"a": True}})
+    index.apply([holding, keyed], [])
+    assert uids(index, predicate(index, query)) == {holding.uid}
 
 
 def test_predicates_have_a_depth_and_a_size():

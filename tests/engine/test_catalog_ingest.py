@@ -398,10 +398,9 @@ async def test_a_kind_that_fails_spoils_its_entities_alone(
 async def test_a_kind_that_hangs_is_given_up_and_holds_up_nothing(source, monkeypatch):
     import threading
 
-    monkeypatch.setattr("towpath_engine.catalog.judging._SECONDS", 0.1)
     wake = threading.Event()
     kind = OddKind()
-    kind.problems = lambda _: wake.wait(20) and []
+    kind.problems = lambda _: wake.wait(60) and []
     from towpath_core.entities import Entity
 
     with load_host(Plugin(kinds=[kind]), installed=["backstage"]) as host:
@@ -412,7 +411,11 @@ async def test_a_kind_that_hangs_is_given_up_and_holds_up_nothing(source, monkey
             {"name": "g", "namespace": "default"},
             {"type": "team", "children": []},
         )
-        stuck, fine = await KindJudge(host).judge([odd, group])
+        for seconds in (0.1, 1.0, 10.0):  # longer where the machine is busy
+            monkeypatch.setattr("towpath_engine.catalog.judging._SECONDS", seconds)
+            stuck, fine = await KindJudge(host).judge([odd, group])
+            if not fine.problems:
+                break
     wake.set()
     assert [problem.code for problem in stuck.problems] == ["plugin-error"]
     assert fine.problems == ()

@@ -61,7 +61,7 @@ async def test_one_who_no_longer_waits_leaves_no_connection_behind_that_works_on
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(50):
         assert await database.one("SELECT 1", {}) == (1,)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import psycopg
 import pytest
 
 from towpath_core.errors import SettingsError, Unavailable
+from towpath_engine.store import embedded
 from towpath_engine.store.embedded import EmbeddedServer
 from towpath_engine.store.embedded_locks import exclusive
 from towpath_engine.store.embedded_process import postmaster
@@ -303,6 +305,21 @@ def test_over_tcp_only_the_password_lets_in(made: Path) -> None:
     with server:
         assert server.admin_url().split(":")[2] == url.split(":")[2]
     assert password not in (made / "server.log").read_text()
+
+
+def test_a_free_port_that_is_taken_before_the_server_has_it_is_another_one(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = embedded._free_port
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = iter([port])
+        monkeypatch.setattr(embedded, "_free_port", lambda address: next(found, 0) or free(address))
+        with EmbeddedServer(made, listen=("127.0.0.1", 0)) as server:
+            psycopg.connect(server.admin_url()).close()
+            assert f":{port}/" not in server.admin_url()
+        with pytest.raises(Unavailable, match="TCP/IP"):
+            EmbeddedServer(made, listen=("127.0.0.1", port)).start()
 
 
 def test_tcp_comes_by_a_restart_when_nobody_else_is_there(made: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from engine_kit import ADA, ADMIN, until
 from msgspec.structs import replace
-from schedule_kit import Room, months_ago
+from schedule_kit import CRON, Room, months_ago
 from sqlalchemy import text, update
 
 from towpath_core.errors import Forbidden, Unavailable
@@ -58,7 +58,7 @@ async def test_a_time_gives_a_run_a_moved_row_and_an_audit_row(room):
     assert await room.jobs() == [run["id"]]
     row = await room.row()
     assert (row["last_at"], row["last_run"], row["trouble"]) == (at, run["id"], None)
-    assert row["next_at"] == times_of("0 2 1 * *", "UTC").next(datetime.now(UTC))
+    assert row["next_at"] == times_of(CRON, "UTC").next(datetime.now(UTC))
     fired = (await room.rows(AUDIT))[-1]
     assert (fired["action"], fired["subject"]) == ("schedules:fire", str(made.id))
     assert (fired["run_id"], fired["actor"]) == (run["id"], "towpath/ada")
@@ -307,14 +307,14 @@ async def test_the_loop_starts_what_comes_due_and_outlives_a_lost_database(room)
 
 
 async def test_the_loop_looks_when_the_next_time_comes(room):
-    assert await room.firing(poll_seconds=5.0)._pause() == 5.0
+    assert await room.firing(poll_seconds=1000.0)._pause() == 1000.0
     await room.make()
-    clock = text("UPDATE schedules SET next_at = clock_timestamp() + interval '1 s'")
+    clock = text("UPDATE schedules SET next_at = clock_timestamp() + interval '500 s'")
     await room.execute(clock)
-    assert 0.02 <= await room.firing(poll_seconds=5.0)._pause() <= 1.0
+    assert 0.02 <= await room.firing(poll_seconds=1000.0)._pause() <= 500.0
     # What is due and another is at makes nobody hurry.
     await room.due("nightly", months_ago(0))
-    assert await room.firing(poll_seconds=5.0)._pause() == 5.0
+    assert await room.firing(poll_seconds=1000.0)._pause() == 1000.0
 
 
 @contextmanager

@@ -45,9 +45,9 @@ def test_faults_have_their_place_and_reason():
 
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "^(?=a)(a+)+\\1$", "(?<!x)(a*)*\\1c"])
 def test_a_pattern_that_explodes_comes_back_soon(pattern):
-    begun = time.monotonic()
+    begun = time.process_time()
     found = faults({"type": "string", "pattern": pattern}, "a" * 5000 + "!", "it")
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
     assert [fault.keyword for fault in found] == ["pattern"]
 
 
@@ -119,10 +119,10 @@ class TestAffordable:
         for number in range(1, 31):
             twice = [{"$ref": f"#/definitions/a{number - 1}"}] * 2
             schema["definitions"][f"a{number}"] = {"allOf": twice}
-        begun = time.monotonic()
+        begun = time.process_time()
         with pytest.raises(Invalid, match="too large"):
             check_affordable(schema, "x", "it")
-        assert time.monotonic() - begun < 1
+        assert time.process_time() - begun < 1
 
     def test_a_large_schema_meets_a_large_value(self):
         schema = {"properties": {f"p{n}": {"type": "string"} for n in range(2000)}}

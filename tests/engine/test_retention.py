@@ -247,7 +247,7 @@ async def test_a_hundred_thousand_events_go_while_others_read_and_write(room):
         await room.run(events=20)
     busy = await room.run("queued")
     young = await room.run(ago=timedelta(days=1), events=500)
-    others = Database(f"{room.database.url}&options=-c%20lock_timeout%3D100ms", pool_size=4)
+    others = Database(f"{room.database.url}&options=-c%20lock_timeout%3D2s", pool_size=4)
     over = asyncio.Event()
     done = {"written": 0, "read": 0}
 

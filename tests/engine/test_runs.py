@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
-from engine_kit import ADA, ADMIN, BOB, FAST, SEALER, ended, until, working
+from engine_kit import ADA, ADMIN, BOB, FAST, SEALER, ended, silenced, until, working
 from msgspec.structs import replace
 from sqlalchemy import select, text, update
 
@@ -741,7 +741,17 @@ class TestEvents:
         run_id = await room.start()
         async with room.attempt(run_id) as run:
             tools = tools_of(run)
-            for type in ("state", "step", "log", "progress", "", "x" * 101, "nul\0", "a\nb"):
+            for type in (
+                "state",
+                "step",
+                "log",
+                "progress",
+                "done",
+                "",
+                "x" * 101,
+                "nul\0",
+                "a\nb",
+            ):
                 with pytest.raises(Invalid):
                     tools.emit(type, {"state": "succeeded"})
             for body in ({"a": object()}, {"a": "\ud800"}, {(1, 2): 3}):
@@ -777,7 +787,7 @@ class TestEvents:
 
 class TestFollowing:
     async def follow(self, room, run_id, **options):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return [event async for event in room.runs.follow(ADA, run_id, **options)]
 
     async def test_events_come_as_they_happen_until_the_end(self, room):
@@ -804,10 +814,8 @@ class TestFollowing:
             for number in range(2500):
                 run.log(str(number))
             await run.end("succeeded")
-        begun = time.monotonic()
-        events = await self.follow(room, run_id)
+        events = await self.follow(room, run_id, beat_seconds=3600)
         assert [e.seq for e in events] == list(range(1, 2504))
-        assert time.monotonic() - begun < 5
 
     async def test_one_that_has_ended_and_was_seen_to_the_end_ends(self, room):
         run_id = await room.start()
@@ -846,7 +854,7 @@ class TestDispatch:
                 # Waits for its like instead of hoping to meet it, however busy the machine is.
                 if most[name] > 1:
                     two.set()
-                await asyncio.wait_for(two.wait(), 20)
+                await asyncio.wait_for(two.wait(), 60)
             else:
                 await asyncio.sleep(0.03)
             under_way[name] -= 1
@@ -890,6 +898,7 @@ class TestDispatch:
         async with working(room.worker(do, times=paused, concurrency=1)):
             run_id = await room.start(key="resource:1")
             await until(lambda: began == [1])
+            await silenced(room.database)
             async with working(room.worker(do)):
                 await until(lambda: began == [1, 2])
                 wake.set()
@@ -903,13 +912,13 @@ class TestDispatch:
     async def test_a_worker_that_is_stopped_before_it_has_begun_stops(self, room):
         worker = room.worker(returning(None))
         worker.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await worker.run()
         late = room.worker(returning(None))
         task = asyncio.create_task(late.run())
         await asyncio.sleep(0)
         late.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await task
 
     async def test_a_worker_that_loses_its_queue_goes_on_when_it_is_back(self, room):
@@ -945,5 +954,5 @@ class TestDispatch:
         ):
             await room.start()
             await until(begun.is_set)
-        assert await asyncio.to_thread(over.wait, 5)
+        assert await asyncio.to_thread(over.wait, 60)
         assert len(ended_by) == 1

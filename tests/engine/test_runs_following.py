@@ -42,7 +42,7 @@ class Stage:
         await self.write(Event("state", {"state": state}), state=state)
 
     async def seqs(self, who=ADA, **options):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return [told.seq async for told in self.runs.follow(who, self.id, **options) if told]
 
 

@@ -23,6 +23,7 @@ from engine_kit import (
     Plugin,
     load_host,
     principal,
+    silenced,
     until,
 )
 from run_kit import Calls, yard_of
@@ -476,6 +477,8 @@ class TestKilled:
         with self.worker(engine_url, tmp_path) as process:
             await self.reached(tmp_path, "undo-part-1")
             process.send_signal(signal.SIGKILL)
+            process.wait()
+        await silenced(yard.platform.database)
         (tmp_path / "stop-undo-part-1").unlink()
         async with yard.working():
             info = await yard.done(undo_id)
@@ -496,6 +499,8 @@ class TestKilled:
         with self.worker(engine_url, tmp_path) as process:
             await self.reached(tmp_path, "part-2")
             process.send_signal(signal.SIGKILL)
+            process.wait()
+        await silenced(yard.platform.database)
         (tmp_path / "stop-part-2").unlink()
         async with yard.working():
             info = await yard.done(run_id)

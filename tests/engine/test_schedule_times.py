@@ -82,7 +82,10 @@ def test_what_is_no_expression_or_never_comes_is_refused(expression):
     assert problem.place.pointer == "/cron"
 
 
-@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "+02"])
+@pytest.mark.parametrize(
+    "zone",
+    ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "localtime", "Factory", "+02"],
+)
 def test_what_is_no_zone_is_refused(zone):
     with pytest.raises(Invalid) as caught:
         times_of("@daily", zone)

@@ -105,7 +105,8 @@ async def test_the_right_id_with_a_wrong_secret_is_nobody(tokens, database):
     assert row["last_used_at"] is None
 
 
-async def test_a_good_token_is_answered_from_memory_for_a_while(tokens, statements):
+async def test_a_good_token_is_answered_from_memory_for_a_while(tokens, statements, monkeypatch):
+    monkeypatch.setattr(module, "_REMEMBER_SECONDS", 3600.0)
     made = await tokens.create(ADA, "laptop", ["catalog:read"])
     first = await tokens.check(made.token)
     statements.clear()

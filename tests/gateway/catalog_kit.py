@@ -86,7 +86,7 @@ class Gateway:
         self.token_id = made.id
         headers = {"authorization": f"Bearer {made.token}"}
         limits = httpx.Limits(max_connections=None)
-        return httpx.AsyncClient(base_url=self.url, headers=headers, limits=limits, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, limits=limits, timeout=60)
 
 
 @asynccontextmanager
@@ -115,7 +115,7 @@ class Frames:
         self.answer = answer
         self._lines = answer.aiter_lines()
 
-    async def next(self, seconds: float = 10) -> dict[str, Any]:
+    async def next(self, seconds: float = 60) -> dict[str, Any]:
         """The next event, with its `event`, `id` and `data`; comments are passed over."""
         found: dict[str, Any] = {}
         async with asyncio.timeout(seconds):

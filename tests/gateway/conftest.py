@@ -50,7 +50,7 @@ def lives_on(live: Live) -> Iterator[None]:
     before = log.stat().st_size
     yield
     assert live.children("serve") == gateway, "the gateway was started again"
-    assert httpx.get(f"{live.url}/healthz").json() == {"status": "ok"}
+    assert httpx.get(f"{live.url}/healthz", timeout=60).json() == {"status": "ok"}
     with log.open() as file:
         file.seek(before)
         said = file.read()
@@ -77,3 +77,9 @@ def migrated_url(pg_server: EmbeddedServer, migrated: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated} STRATEGY file_copy")
         yield pg_server.url(name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def patient_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a machine that stands still keeps from answering in time would be denied."""
+    monkeypatch.setattr("towpath_engine.policy._SECONDS", 60.0)

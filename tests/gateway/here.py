@@ -33,7 +33,7 @@ from towpath_gateway.app import create_app
 from towpath_gateway.places import free_port
 from towpath_gateway.serve import listening
 
-FAST = WorkerTimes(heartbeat=0.1, stalled=1.0, sweep=0.1, grace=5.0, poll=0.05, retry=0.01)
+FAST = WorkerTimes(heartbeat=0.1, stalled=20.0, sweep=0.1, grace=20.0, poll=0.05, retry=0.01)
 
 
 def somebody(name: str, *scopes: str, groups: tuple[str, ...] = ()) -> Principal:
@@ -67,7 +67,7 @@ class Here:
         limits = httpx.Limits(max_connections=None)
         bearer = self.token if token is None else token
         headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, limits=limits, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, limits=limits, timeout=60)
 
     async def known_as(self, who: Principal) -> httpx.AsyncClient:
         """A client of somebody, with all scopes that they have."""
@@ -193,7 +193,7 @@ async def working(here: Here, **options: Any) -> AsyncIterator[RunWorker]:
         await task
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.01)

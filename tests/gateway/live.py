@@ -115,6 +115,12 @@ class Live:
         rows = [line.split(None, 1) for line in found.splitlines()]
         return [int(pid) for pid, command in rows if f" {name}" in command]
 
+    def cpu(self) -> float:
+        """Seconds of a processor that the gateway has used."""
+        [pid] = self.children("serve")
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def known_as(self, subject: str, *scopes: str, groups: tuple[str, ...] = ()) -> httpx.Client:
         """A client with a token of somebody else, made where all tokens are kept."""
         token = asyncio.run(self._token_of(subject, scopes, groups))

@@ -24,7 +24,7 @@ class Answered(msgspec.Struct):
 
 
 @contextmanager
-def connected(live: Live, seconds: float = 20) -> Iterator[socket.socket]:
+def connected(live: Live, seconds: float = 60) -> Iterator[socket.socket]:
     host, _, port = live.url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=seconds) as connection:
         yield connection

@@ -39,7 +39,7 @@ def test_the_document_itself_is_closed_to_strangers(live: Live) -> None:
     ],
 )
 def test_bad_credentials_are_refused_alike(live: Live, header: str) -> None:
-    answer = httpx.get(f"{live.url}/api/v1/info", headers={"authorization": header})
+    answer = httpx.get(f"{live.url}/api/v1/info", headers={"authorization": header}, timeout=60)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -51,7 +51,9 @@ def test_a_wrong_secret_with_a_right_id_is_refused_like_an_unknown_id(live: Live
     known = live.token
     wrong = known[:-10] + ("aaaa" if known[-10:-6] != "aaaa" else "bbbb") + known[-6:]
     answers = [
-        httpx.get(f"{live.url}/api/v1/info", headers={"authorization": f"Bearer {token}"})
+        httpx.get(
+            f"{live.url}/api/v1/info", headers={"authorization": f"Bearer {token}"}, timeout=60
+        )
         for token in (wrong, "tow_pat_" + "A" * 61)
     ]
     assert {answer.status_code for answer in answers} == {401}
@@ -59,13 +61,13 @@ def test_a_wrong_secret_with_a_right_id_is_refused_like_an_unknown_id(live: Live
 
 
 def test_a_token_in_the_query_is_not_read(live: Live) -> None:
-    answer = httpx.get(f"{live.url}/api/v1/info", params={"access_token": live.token})
+    answer = httpx.get(f"{live.url}/api/v1/info", params={"access_token": live.token}, timeout=60)
     assert answer.status_code == 401
 
 
 def test_two_authorization_headers_are_refused(live: Live) -> None:
     headers = [("authorization", f"Bearer {live.token}"), ("authorization", "Bearer other")]
-    assert httpx.get(f"{live.url}/api/v1/info", headers=headers).status_code == 401
+    assert httpx.get(f"{live.url}/api/v1/info", headers=headers, timeout=60).status_code == 401
 
 
 def test_a_missing_scope_is_forbidden_and_named(live: Live) -> None:
@@ -108,7 +110,7 @@ def test_an_unknown_scope_is_a_clear_error(api: httpx.Client) -> None:
 
 
 def test_readyz_tells_reasons_only_to_who_may_see_them(live: Live, api: httpx.Client) -> None:
-    open_answer = httpx.get(f"{live.url}/readyz").json()
+    open_answer = httpx.get(f"{live.url}/readyz", timeout=60).json()
     assert {plugin["name"] for plugin in open_answer["plugins"]} >= {"backstage", "git", "postgres"}
     assert all("why" not in plugin for plugin in open_answer["plugins"])
-    assert api.get("/readyz").json()["checks"]["workers"] == "ok"
+    assert api.get("/readyz", timeout=60).json()["checks"]["workers"] == "ok"

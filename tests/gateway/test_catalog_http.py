@@ -133,15 +133,17 @@ def test_pages_of_the_plain_list_are_linked(api: httpx.Client) -> None:
     ("path", "says"),
     [
         ("/entities?nope=1", "nope"),
-        ("/entities?limit=-1", "limit"),
+        ("/entities?limit=-1", "limit must be 1 or more, not '-1'"),
         ("/entities?limit=x", "limit"),
         ("/entities?after=%25%25", "cursor"),
         ("/entities?filter==x", "key"),
-        ("/entities?order=sideways:kind", "sideways"),
-        ("/entities?fields=a[0]", "bracket"),
-        ("/entities/by-query?limit=-1", "limit"),
-        ("/entities/by-query?totalItems=perhaps", "perhaps"),
-        ("/entity-facets", "facet"),
+        ("/entities?order=sideways:kind", "as asc:metadata.name"),
+        ("/entities?fields=kind,a[0]", "'a[0]'; brackets"),
+        ("/entities/by-query?limit=-1", "limit must be 0 or more, not '-1'"),
+        ("/entities/by-query?orderField=kind,up", "as metadata.name,asc"),
+        ("/entities/by-query?totalItems=perhaps", "totalItems must be include or exclude, not"),
+        ("/entity-facets", "facet=kind"),
+        ("/entity-facets?facet=", "facet=kind"),
     ],
 )
 def test_bad_parameters_are_400_and_named(api: httpx.Client, path: str, says: str) -> None:
@@ -152,6 +154,23 @@ def test_bad_parameters_are_400_and_named(api: httpx.Client, path: str, says: st
     assert says in body["error"]["message"]
     assert body["response"] == {"statusCode": 400}
     assert body["request"]["method"] == "GET"
+
+
+def test_facets_without_a_name_are_passed_over(api: httpx.Client) -> None:
+    asked = api.get("/api/catalog/entity-facets", params={"facet": ["", "kind"]}).json()
+    assert list(asked["facets"]) == ["kind"]
+    assert api.post("/api/catalog/entity-facets", json={"facets": ["", "kind"]}).json() == asked
+    assert api.post("/api/catalog/entity-facets", json={"facets": [""]}).status_code == 400
+
+
+def test_a_field_to_order_by_may_have_a_comma(api: httpx.Client) -> None:
+    body = {"orderBy": [{"field": "spec.a,b", "order": "asc"}]}
+    answer = api.post("/api/catalog/entities/by-query", json=body)
+    assert answer.json() == {"items": [], "totalItems": 0, "pageInfo": {}}
+    body = {"orderBy": [{"field": " ", "order": "asc"}]}
+    answer = api.post("/api/catalog/entities/by-query", json=body)
+    assert answer.status_code == 400
+    assert "/orderBy/0/field" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

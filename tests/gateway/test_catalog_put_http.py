@@ -260,7 +260,7 @@ async def test_who_may_not_write_may_not(here: Gateway) -> None:
     async with await here.client(scopes=["runs:read"]) as other:
         for path in (address("pay"), "/api/v1/catalog/watch", "/api/v1/catalog/sets"):
             assert (await other.get(path)).status_code == 403
-    async with httpx.AsyncClient(base_url=here.url) as nobody:
+    async with httpx.AsyncClient(base_url=here.url, timeout=60) as nobody:
         assert (await nobody.put(address("pay"), json={})).status_code == 401
 
 

@@ -46,7 +46,7 @@ def fuzzed(live: Live, python: Path, name: str, document: Path, url: str) -> Non
         cwd=live.folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     with (live.folder / "log").open() as log:

@@ -239,5 +239,5 @@ def test_schemas_of_a_template_neither_burn_time_nor_fetch(api: httpx.Client, fi
         )
         api.post("/api/v1/catalog/locations", json={"target": str(files / f"{name}.yaml")})
         body = {"templateRef": name, "values": {"x": value}}
-        answer = api.post("/api/scaffolder/v2/tasks", json=body, timeout=20)
+        answer = api.post("/api/scaffolder/v2/tasks", json=body, timeout=60)
         refused(answer, 400, 404, 422)

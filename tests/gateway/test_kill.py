@@ -29,7 +29,7 @@ def wait_for_kill(pids: list[int], name: str, live: Live) -> None:
     assert pids
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if (new := live.children(name)) and not set(new) & set(pids):
             return
@@ -68,14 +68,18 @@ def test_a_run_survives_the_death_of_its_worker(own: tuple[Live, Path]) -> None:
     live, files = own
     with live.client() as client:
         ref = long_template(client, files, 120)
-        name = f"k-{uuid.uuid4().hex[:6]}"
-        body = {"templateRef": ref, "values": {"name": name}}
-        run_id = client.post(TASKS, json=body).json()["id"]
-        with client.stream("GET", f"/api/v1/runs/{run_id}/stream") as stream:
-            next(line for line in stream.iter_lines() if "line 20" in line)
-        wait_for_kill(live.children("worker"), "worker", live)
-        run = finished(client, run_id)
-        assert run["state"] == "succeeded", run
+        for _ in range(5):
+            name = f"k-{uuid.uuid4().hex[:6]}"
+            body = {"templateRef": ref, "values": {"name": name}}
+            run_id = client.post(TASKS, json=body).json()["id"]
+            workers = live.children("worker")
+            with client.stream("GET", f"/api/v1/runs/{run_id}/stream") as stream:
+                next(line for line in stream.iter_lines() if "line 20" in line)
+            wait_for_kill(workers, "worker", live)
+            run = finished(client, run_id)
+            assert run["state"] == "succeeded", run
+            if run["attempt"] >= 2:
+                break  # else it was too quick for us
         assert run["attempt"] >= 2
         assert [step["seq"] for step in run["steps"]] == list(range(1, 124))
         # Done once: what was journalled before the death was not done again after it.
@@ -117,7 +121,7 @@ def test_what_the_gateway_acknowledged_survives_its_death(own: tuple[Live, Path]
             time.sleep(0.01)
         wait_for_kill(live.children("serve"), "serve", live)
         before = len(acknowledged)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while len(acknowledged) < before + 10 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(acknowledged) >= before + 10, "the new gateway takes nothing"
@@ -142,7 +146,7 @@ def test_after_the_death_of_the_supervisor_a_new_one_takes_over(
         orphans = live.children("serve") + live.children("worker")
         live.process.kill()
         live.wait()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while any(Path(f"/proc/{pid}").exists() for pid in orphans):
             assert time.monotonic() < deadline, "its processes live on"
             time.sleep(0.05)

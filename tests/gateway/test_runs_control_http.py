@@ -75,7 +75,7 @@ class World:
     def _stuck(self, input: dict[str, Any], tools: StepTools) -> Any:
         def hang(tools: StepTools) -> Any:
             # Deaf to requests to stop, as plugins are that call something slow.
-            self.let_go.wait(30)
+            self.let_go.wait(60)
 
         tools.step("hang", hang)
         return {}
@@ -317,6 +317,22 @@ class TestApproval:
         no = await bob.post(f"{RUNS}/{run}/reject", json={"reason": "After all."})
         assert no.status_code == 409
 
+    async def test_a_reason_that_cannot_be_searched_is_none(
+        self, ada: httpx.AsyncClient, bob: httpx.AsyncClient
+    ) -> None:
+        """Kept in the journal, a NUL would have every later answer refused."""
+        run = await start(ada, "asking")
+        await reaches(ada, run, "waiting")
+        assert (await bob.post(f"{RUNS}/{run}/reject", json={"reason": "No."})).status_code == 200
+        await ended(ada, run)
+        nul = {"reason": "once\0more"}
+        assert (await ada.post(f"{RUNS}/{run}/retry", json=nul)).status_code == 400
+        two_lines = {"reason": "Once\nmore.", "input": {}}
+        assert (await ada.post(f"{RUNS}/{run}/retry", json=two_lines)).status_code == 202
+        await reaches(ada, run, "waiting")
+        assert (await bob.post(f"{RUNS}/{run}/approve", json=nul)).status_code == 400
+        assert (await bob.post(f"{RUNS}/{run}/approve")).status_code == 200
+
     async def test_a_no_needs_its_reason_and_ends_it(
         self, world: World, ada: httpx.AsyncClient, bob: httpx.AsyncClient
     ) -> None:
@@ -425,8 +441,11 @@ class TestRights:
         for verb, body in self.VERBS:
             if verb not in ("approve", "reject"):
                 answer = await bob.post(f"{RUNS}/{run}/{verb}", json=body)
-                assert answer.status_code in (403, 404), (verb, answer.text)
+                # Not 404: it can be read, so the answer may say whose it is.
+                assert answer.status_code == 403, (verb, answer.text)
+                assert answer.json()["why"] == "It was started by user:default/ada."
         assert (await bob.get(f"{RUNS}/{run}")).json()["state"] == "waiting"
+        assert (await bob.get(f"{RUNS}/{run}/undo")).json() == {"undos": []}
         assert (await bob.post(f"{RUNS}/{run}/approve")).status_code == 200
 
     async def test_reading_is_not_enough_to_act(self, here: Here, ada: httpx.AsyncClient) -> None:

@@ -83,6 +83,16 @@ async def test_what_has_no_effect_is_400(here: Here, ada: httpx.AsyncClient) -> 
         assert answer.headers["content-type"].startswith("application/problem+json")
 
 
+async def test_a_state_that_is_none_is_answered_with_those_there_are(
+    here: Here, ada: httpx.AsyncClient
+) -> None:
+    said = (await ada.get(RUNS, params={"state": ["failed", "lost"]})).json()
+    states = "queued or running or waiting or succeeded or failed or cancelled or unknown"
+    assert said["detail"] == f"state must be {states}, not 'lost'."
+    said = (await ada.get(RUNS, params={"waitingFor": "signal"})).json()
+    assert said["detail"] == "waitingFor must be approval, not 'signal'."
+
+
 async def test_cursors_are_good_for_their_asker_and_question_only(
     here: Here, ada: httpx.AsyncClient, bob: httpx.AsyncClient
 ) -> None:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 BASE = "/api/v1/schedules"
 RIGHTS = ("runs:read", "runs:write")
-FAST = WorkerTimes(heartbeat=0.1, stalled=1.0, sweep=0.1, grace=5.0, poll=0.05, retry=0.01)
+FAST = WorkerTimes(heartbeat=0.1, stalled=20.0, sweep=0.1, grace=20.0, poll=0.05, retry=0.01)
 BODY = {"name": "nightly", "kind": "clean", "input": {"days": 30}, "cron": "0 2 * * *"}
 
 
@@ -120,7 +120,7 @@ async def rooms(migrated_url: str, tmp_path: Path) -> AsyncIterator[Rooms]:
 
 
 async def until(look: Any) -> Any:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (found := await look()):
             await asyncio.sleep(0.02)
         return found

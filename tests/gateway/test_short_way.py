@@ -181,7 +181,9 @@ PARTS = st.sampled_from(
 
 
 @settings(
-    deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=400,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(path=st.sampled_from(["/entities/by-query", "/entity-facets"]), parts=st.lists(PARTS))
 def test_every_query_answers_alike(ways, path, parts):

@@ -271,7 +271,7 @@ def test_a_caller_that_is_killed_leaves_its_effect(tmp_path: Path) -> None:
         target=provider.apply, args=("run:1", "a/s0"), kwargs={"fault": "die"}
     )
     caller.start()
-    caller.join(30)
+    caller.join(60)
     assert caller.exitcode == -9
     assert list(provider.effects()) == [Effect("run:1", "a/s0", "one")]
 
@@ -381,4 +381,4 @@ async def test_what_the_proxy_swallowed_is_delivered_afterwards() -> None:
         done, _ = await asyncio.wait({asking}, timeout=0.2)
         assert not done
         one.proxy.set("pass")
-        assert await asyncio.wait_for(asking, 10) == b"later"
+        assert await asyncio.wait_for(asking, 60) == b"later"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import shutil
 import sys
 import tempfile
@@ -31,7 +30,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.timeout(300)
 def test_whatever_dies_every_run_ends_and_every_effect_is_there_once(folder: Path) -> None:
-    seed, phase = random.randrange(1000), PHASES["short"]
+    seed, phase = 7, PHASES["short"]
     result = asyncio.run(perform("short", phase, phase.quick, folder, Ports(), seed))
     assert result.violations == [], f"seed {seed}"
     assert result.faults == phase.quick.faults + 3

@@ -113,6 +113,9 @@ def sarif(folder: Path, *arguments: str) -> Any:
     (found,) = log["runs"]
     assert found["tool"]["driver"]["name"] == "towpath"
     rules = [rule["id"] for rule in found["tool"]["driver"]["rules"]]
+    for rule in found["tool"]["driver"]["rules"]:
+        assert rule["shortDescription"]["text"].endswith(".")
+        assert not rule["shortDescription"]["text"].startswith("A descriptor is refused")
     for result in found["results"]:
         assert rules[result["ruleIndex"]] == result["ruleId"]
     return found

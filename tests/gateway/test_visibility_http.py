@@ -90,7 +90,7 @@ async def client(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.Async
             uid = platform.index.by_ref("component:default/hidden").uid
             headers = {"authorization": f"Bearer {token}", "x-uid": uid}
             url = f"http://127.0.0.1:{port}"
-            async with httpx.AsyncClient(base_url=url, headers=headers) as found:
+            async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as found:
                 yield found
     finally:
         host.close()

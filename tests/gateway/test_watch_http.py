@@ -21,7 +21,7 @@ spec:
 """
 
 
-def shown(api: httpx.Client, name: str, title: str, seconds: float = 30) -> float:
+def shown(api: httpx.Client, name: str, title: str, seconds: float = 60) -> float:
     """Ask until an entity has a title; gives how long that took."""
     begun = time.monotonic()
     while time.monotonic() - begun < seconds:

@@ -83,7 +83,7 @@ def connect(request: pytest.FixtureRequest, url: str) -> Connect:
 
     @contextmanager
     def opened(address: str = url, **options: Any) -> Iterator[Any]:
-        options = {"token": contract_server.TOKEN, "timeout": 5, **options}
+        options = {"token": contract_server.TOKEN, "timeout": 60, **options}
         options.setdefault("backoff", Backoff(first=0))
         if request.param == "sync":
             with Platform(address, **options) as made:

@@ -143,7 +143,7 @@ def test_a_run_that_waits_is_waited_for(platform: Platform, served: Served) -> N
         run.end()
 
     answering = threading.Thread(target=answer)
-    assert platform.runs.wait(run.id, timeout=30, on_event=hear).state == "succeeded"
+    assert platform.runs.wait(run.id, timeout=60, on_event=hear).state == "succeeded"
     answering.join()
     texts = [event.text for event in heard if event.type in ("wait", "decision")]
     assert texts == [

@@ -85,7 +85,7 @@ def test_lost_connections_are_told(platform: Platform, served: Served) -> None:
         if error is None:
             run.end()
 
-    platform.runs.wait(run.id, timeout=30, on_connection=tell)
+    platform.runs.wait(run.id, timeout=60, on_connection=tell)
     assert told == ["TransportFailed", "Unavailable", "NoneType"]
 
 
@@ -167,7 +167,7 @@ def test_waiting_hands_over_every_event_first(platform: Platform, served: Served
             run.end(output={"remoteUrl": "x"})
 
     run.add("log", message="one", level="info")
-    ended = platform.runs.wait(run.id, timeout=30, on_event=hear)
+    ended = platform.runs.wait(run.id, timeout=60, on_event=hear)
     assert ended.output == {"remoteUrl": "x"}
     assert [event.seq for event in heard] == [1, 2]
 
@@ -190,7 +190,7 @@ def test_the_end_of_the_wait_leaves_the_run_in_hand(platform: Platform, served: 
     assert caught.value.run.id == run.id
     assert caught.value.run.state == "running"
     ender = in_background(run.end)
-    assert platform.runs.wait(run.id, timeout=30).state == "succeeded"
+    assert platform.runs.wait(run.id, timeout=60).state == "succeeded"
     ender.join()
 
 
@@ -208,8 +208,11 @@ def test_a_silent_connection_is_made_anew(
         monkeypatch.setattr(f"towpath_sdk.{module}.runs._LOOK", 0.1)
     served.keep_alive = 30  # nothing at all comes while a run stands still
     run = served.run("scaffold", "silent")
-    with pytest.raises(WaitTimeout):
-        platform.runs.wait(run.id, timeout=0.5)
+    for seconds in (0.5, 5, 30):  # longer where the machine is busy
+        with pytest.raises(WaitTimeout):
+            platform.runs.wait(run.id, timeout=seconds)
+        if len(served.calls("GET", STREAM)) >= 3:
+            break
     assert len(served.calls("GET", STREAM)) >= 3
 
 
@@ -220,4 +223,4 @@ def test_a_proxy_that_holds_events_back_does_not_hold_the_wait(
         monkeypatch.setattr(f"towpath_sdk.{module}.runs._LOOK", 0.05)
     run = served.finished("scaffold", "held back", {})
     served.fail("GET", STREAM, mute=True, times=99)
-    assert platform.runs.wait(run.id, timeout=20).state == "succeeded"
+    assert platform.runs.wait(run.id, timeout=60).state == "succeeded"

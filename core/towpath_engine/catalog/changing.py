@@ -223,17 +223,17 @@ def _refuse(wish: Wish, there: Mapping[str, Standing], keeping: Keeping) -> None
     plan = _planned(wish, there, keeping)
     for ref in wish.removes:
         if ref in there and there[ref].holder.type == "platform":
-            raise Conflict(f"{ref} stands for a resource.", next=there[ref].holder.way)
+            raise Conflict(f"{ref} stands for a resource.", next=there[ref].holder.way(ref))
     if plan.conflicts:
         problems = [
-            Problem("conflict", f"{ref} is held by {holder.place}. {holder.way}")
+            Problem("conflict", f"{ref} is held by {holder.place}. {holder.way(ref)}")
             for ref, holder in sorted(plan.conflicts.items())
         ]
         ref, holder = min(plan.conflicts.items())
         raise Conflict(
             f"{ref} is not yours to write." if len(problems) == 1 else "Others hold some of it.",
             why=f"{holder.place} declares it.",
-            next=holder.way,
+            next=holder.way(ref),
             problems=problems,
         )
     if plan.guarded and wish.consent != plan.digest:
@@ -241,7 +241,7 @@ def _refuse(wish: Wish, there: Mapping[str, Standing], keeping: Keeping) -> None
             f"{len(plan.deleted)} entities of {wish.subject} would vanish.",
             why=f"That is more than a slip may take: more than {keeping.guard_percent} % and at "
             f"least {keeping.guard_least}, or all of them.",
-            next=f"If that is what you want, say prune={plan.digest}.",
+            next=f"If that is what you want: --prune, or prune={plan.digest} through the API.",
             problems=[Problem("vanishing", ref) for ref in plan.deleted[:_NAMED]],
         )
 

@@ -197,10 +197,7 @@ def _returns(holders: Sequence[Holder], when: str | None = None) -> list[Returns
     found = []
     for holder in holders:
         if holder.type == "location":
-            way = (
-                f"Take it out of {holder.place}, or unregister the location: "
-                f"DELETE /api/catalog/locations/{holder.location_id}."
-            )
+            way = f"Take it out of {holder.place}, or unregister the location: {holder.release}."
             found.append(Returns(holder, when or "when the location is read again", way))
         elif holder.type == "set":
             way = "Take it out of what is applied."

@@ -122,6 +122,18 @@ def _present(trace: Trace) -> tuple[State, str]:
     if entity.origin.startswith(RESTORED):
         source = entity.origin.removeprefix(RESTORED)
         text = f"It is in the catalog because it was restored, though {source} lacks it"
+        if _reason(trace) == "deleted":
+            text = (
+                "It is in the catalog because it was restored; it is held by "
+                f"{source} again when that is read and still states it"
+            )
+    elif trace.unread is not None:
+        problem = trace.unread
+        at = _place(problem.file, problem.line)
+        text = (
+            "It is in the catalog as it was before: its source could not be read, because of "
+            f"{at}{': ' if at else ''}{problem.message}"
+        )
     elif wrong := _wrong(trace):
         problem = wrong[0]
         at = _place(problem.file, problem.line) or where
@@ -132,6 +144,12 @@ def _present(trace: Trace) -> tuple[State, str]:
     elif trace.claims:
         text += f"; {trace.claims[0].origin} states it too and is left out"
     return "there", f"{text.rstrip('.')}."
+
+
+def _reason(trace: Trace) -> str | None:
+    """Why it was removed the last time."""
+    gone = (row.reason for row in trace.revisions if row.action != "put")
+    return next(gone, None)
 
 
 def _wrong(trace: Trace) -> Sequence[Any]:

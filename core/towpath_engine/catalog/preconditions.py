@@ -56,7 +56,7 @@ class Condition(msgspec.Struct, frozen=True):
             raise PreconditionFailed(
                 f"{ref} is there already.",
                 why="If-None-Match says that it must not be.",
-                next="Leave If-None-Match out to change it.",
+                next="Leave If-None-Match, or --new, out to change it.",
             )
 
 

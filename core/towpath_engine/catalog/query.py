@@ -158,7 +158,8 @@ def _field(index: CatalogIndex, field: str, value: Any) -> BitMap:
     if not isinstance(value, dict):
         return index.matching(field, _scalar(value))
     if len(value) != 1 or next(iter(value)) not in _OPERATORS:
-        raise Invalid(f"Invalid query: {field} needs a value or one of {sorted(_OPERATORS)}.")
+        known = ", ".join(sorted(_OPERATORS))
+        raise Invalid(f"Invalid query: {field[:80]} needs a value or one of {known}.")
     operator, operand = next(iter(value.items()))
     if operator == "$exists":
         if not isinstance(operand, bool):
@@ -179,17 +180,29 @@ def _field(index: CatalogIndex, field: str, value: Any) -> BitMap:
 
 def _contains(index: CatalogIndex, field: str, operand: Any) -> BitMap:
     if not isinstance(operand, dict):
-        return index.matching(f"{field}.{_scalar(operand)}", "true")
-    kind = operand.get("type")
-    if field != "relations" or not isinstance(kind, str) or not operand.keys() <= _EDGE:
+        return index.matching(field, _scalar(operand))
+    if field != "relations":
         raise Invalid("Invalid query: $contains takes an object for relations only.")
+    asked = {key.lower(): value for key, value in operand.items()}
+    kind = asked.get("type")
+    known = asked.keys() <= _EDGE and len(asked) == len(operand)
+    if not known or not isinstance(kind, str) or not kind:
+        raise Invalid("Invalid query: $contains of relations takes a type and a targetRef.")
     key = f"relations.{kind}".lower()
-    if "targetRef" not in operand:
+    if "targetref" not in asked:
         return index.matching(key, None)
-    return _field(index, key, operand["targetRef"])
+    return BitMap.union(*(index.matching(key, ref) for ref in _targets(asked["targetref"])))
 
 
-_EDGE = frozenset({"type", "targetRef"})
+_EDGE = frozenset({"type", "targetref"})
+
+
+def _targets(value: Any) -> list[str]:
+    """The references that a relation may lead to, one of them at least."""
+    listed = value.get("$in") if isinstance(value, dict) and len(value) == 1 else [value]
+    if not isinstance(listed, list) or not listed or not all(isinstance(r, str) for r in listed):
+        raise Invalid('Invalid query: targetRef needs a string or {"$in": [strings]}.')
+    return [ref.lower() for ref in listed]
 
 
 def _scalar(value: Any) -> str:

@@ -79,5 +79,5 @@ def _overwritten(ref: str, holder: Holder) -> Conflict:
     return Conflict(
         f"{ref} cannot be restored here.",
         why=f"{holder.place} holds it{when}.",
-        next=holder.way,
+        next=holder.way(ref),
     )

@@ -72,6 +72,9 @@ def _reading(trace: Trace, location: Any) -> Iterator[Stage]:
     if not here:
         return
     file, line = here[0].file, here[0].line
+    if trace.unread is not None and trace.entity.location_id == id:
+        yield _problem("read", trace.unread)
+        return
     known = [row for row in trace.files if row.location_id == id and row.file == file]
     if known:
         yield Stage("read", "ok", f"{file} was read.", location.read_at, file, None, id)

@@ -70,19 +70,25 @@ class Holder(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.line}" if self.line is not None else self.file
 
     @property
-    def way(self) -> str:
+    def release(self) -> str:
+        """How a location is made to let go, by the command and through the API."""
+        id = self.location_id
+        return f"towpath catalog rm {id} (DELETE /api/catalog/locations/{id})"
+
+    def way(self, ref: str) -> str:
         """How an entity is changed that it holds."""
         if self.type == "location":
-            return (
-                f"Change it in {self.place} and refresh the location, or unregister it: "
-                f"DELETE /api/catalog/locations/{self.location_id}."
-            )
+            place = f"Change it in {self.place} and refresh the location"
+            return f"{place}, or unregister it: {self.release}."
         if self.type == "set":
             name = self.origin.removeprefix(SET_ORIGIN)
-            return f"Change it in the set: PUT /api/v1/catalog/sets/{name}."
+            applied = f"towpath catalog apply --set {name} (PUT /api/v1/catalog/sets/{name})"
+            return f"Change it in the set: {applied}."
         if self.type == "platform":
             return "Change or delete the resource that it stands for; the entity follows."
-        return "Remove it first: DELETE /api/v1/catalog/entities/{kind}/{namespace}/{name}."
+        path = ref.replace(":", "/", 1)
+        removed = f"towpath catalog delete {ref} (DELETE /api/v1/catalog/entities/{path})"
+        return f"Remove it first: {removed}."
 
 
 class Standing(msgspec.Struct, frozen=True, dict=True):

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 
+from towpath_engine.catalog.following import Stop
+from towpath_engine.catalog.reach import leads_to
 from towpath_engine.catalog.tables import (
     CONFLICTS,
     ENTITIES,
@@ -23,6 +25,7 @@ from towpath_engine.store.database import Database, Transaction
 __all__ = ("Trace", "trace_of")
 
 _MOST = 20
+_MOST_FAULTS = 1000
 
 
 class Trace(msgspec.Struct):
@@ -39,6 +42,7 @@ class Trace(msgspec.Struct):
         named_by: entities that name it although it is not there.
         dangling: references that it names itself and that are not there.
         spoilt: how many files could not be parsed; it might stand in one of these.
+        unread: what kept the file that it stands in from being read, when that was tried last.
     """
 
     ref: str
@@ -52,6 +56,7 @@ class Trace(msgspec.Struct):
     named_by: Sequence[str] = ()
     dangling: Sequence[str] = ()
     spoilt: int = 0
+    unread: Any = None
 
 
 async def trace_of(database: Database, ref: str) -> Trace:
@@ -63,6 +68,7 @@ async def trace_of(database: Database, ref: str) -> Trace:
         await _holding(transaction, trace)
         await _past(transaction, trace)
         await _problems(transaction, trace)
+        await _unread(transaction, trace)
         await _places(transaction, trace)
         return trace
 
@@ -102,6 +108,34 @@ async def _problems(transaction: Transaction, trace: Trace) -> None:
         p.entity_ref.is_(None), p.level == "error", p.file.is_not(None)
     )
     trace.spoilt = len((await transaction.execute(unread.distinct().limit(1000))).all())
+
+
+async def _unread(transaction: Transaction, trace: Trace) -> None:
+    entity, p, f = trace.entity, PROBLEMS.c, FILES.c
+    if entity is None or entity.file is None or entity.location_id is None:
+        return
+    stating = and_(f.location_id == p.location_id, f.file == p.file)
+    query = (
+        select(PROBLEMS, f.stops, LOCATIONS.c.target.label("root"))
+        .select_from(PROBLEMS.join(LOCATIONS).outerjoin(FILES, stating))
+        .where(p.location_id == entity.location_id, p.entity_ref.is_(None), p.level == "error")
+        .order_by(p.id)
+        .limit(_MOST_FAULTS)
+    )
+    faults = await transaction.execute(query)
+    trace.unread = next((row for row in faults if _keeps_from(row, entity.file)), None)
+
+
+def _keeps_from(fault: Any, file: str) -> bool:
+    """Whether a problem is that the root could not be read, or a place that leads to the file."""
+    if fault.line is None:
+        return fault.file in (None, fault.root)
+    stops = msgspec.convert(fault.stops or (), tuple[Stop, ...])
+    places = ((stop, stop.stated_in) for stop in stops)
+    return any(
+        (place.line, place.pointer) == (fault.line, fault.pointer) and leads_to(stop.target, file)
+        for stop, place in places
+    )
 
 
 async def _places(transaction: Transaction, trace: Trace) -> None:

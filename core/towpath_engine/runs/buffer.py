@@ -13,9 +13,17 @@ from towpath_core.errors import Invalid, LimitExceeded
 from towpath_engine.runs.journal import Event, StepInfo
 from towpath_engine.secrets import mask
 
-__all__ = ("EventBuffer",)
+__all__ = ("EventBuffer", "legible")
 
 _MAX_BYTES = 4 * 1024 * 1024
+
+
+def legible(text: str) -> str:
+    """A text without what the database cannot look at: lone surrogates and NUL.
+
+    They come with the names of files that are not UTF-8, and with the output of programs.
+    """
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 class EventBuffer:
@@ -81,6 +89,14 @@ class EventBuffer:
         """Replace the run's secrets in a text."""
         return mask(text, self._secrets)
 
+    def text(self, text: str) -> str:
+        """A text for people to read, with the run's secrets masked."""
+        return self.mask(legible(text))
+
+    def shown(self, value: Any) -> Any:
+        """JSON data for people to read; see `plain`."""
+        return _each_text(self.plain(value), legible)
+
     def take(self) -> tuple[list[Event], list[StepInfo]]:
         """Remove and return all that wait, in order, and the steps that ended."""
         with self._lock:
@@ -96,12 +112,15 @@ class EventBuffer:
             self._ended = {step.seq: step for step in ended} | self._ended
 
     def _masked(self, value: Any) -> Any:
-        if not self._secrets:
-            return value
-        if isinstance(value, str):
-            return self.mask(value)
-        if isinstance(value, dict):
-            return {self.mask(key): self._masked(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._masked(item) for item in value]
-        return value
+        return _each_text(value, self.mask) if self._secrets else value
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """JSON data with each text and key changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(key): _each_text(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_each_text(item, change) for item in value]
+    return value

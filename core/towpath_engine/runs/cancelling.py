@@ -80,7 +80,8 @@ class Cancelling:
             reason: for its events and the audit.
 
         Raises:
-            NotFound: there is no such run of the asker's.
+            NotFound: there is no such run that the asker may see.
+            Forbidden: it is another's, who asked for a yes.
             Conflict: it has ended otherwise.
             Invalid: the grace or the reason is too long.
         """

@@ -243,7 +243,7 @@ class RunContext:
 
     async def register_undo(self, step: StepInfo, owner: str, undo: Undo) -> None:
         """Journal how to take back what a step did; the same again changes nothing."""
-        plain = Undo(undo.name, self.buffer.plain(dict(undo.data)))
+        plain = self._plain(undo)
         async with self.writing() as transaction:
             await add_undo(transaction, self.fence, step, owner, plain)
 
@@ -351,11 +351,13 @@ class RunContext:
             async with self.writing() as transaction:
                 await write_step(transaction, self.fence, step)
                 if undo is not None:
-                    plain = Undo(undo.name, self.buffer.plain(dict(undo.data)))
-                    await add_undo(transaction, self.fence, step, owner, plain)
+                    await add_undo(transaction, self.fence, step, owner, self._plain(undo))
                 if commit is not None:
                     await commit(transaction, step.output)
         self._note(step)
+
+    def _plain(self, undo: Undo) -> Undo:
+        return Undo(self.buffer.text(undo.name), self.buffer.plain(dict(undo.data)))
 
     def _note(self, step: StepInfo) -> None:
         self._steps[step.key] = step

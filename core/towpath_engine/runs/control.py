@@ -77,11 +77,11 @@ class RunControl(Cancelling, Resuming):
             key: idempotency key.
 
         Raises:
-            NotFound: there is no such run of the asker's.
+            NotFound: there is no such run that the asker may see.
             Conflict: it has ended.
             Invalid: the name cannot be one, or the body is too large.
             LimitExceeded: 100 signals wait already.
-            Forbidden: the credentials lack `runs:write`.
+            Forbidden: it is another's, or the credentials lack `runs:write`.
         """
         check_may_write(principal)
         if not (0 < len(name) <= _MOST_NAME and name.isprintable()):

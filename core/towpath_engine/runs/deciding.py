@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from towpath_core.errors import Forbidden, Invalid
 from towpath_core.identity import Principal
 from towpath_engine.runs.journal import CLOCK, Event, insert_events
+from towpath_engine.runs.reading import row_of, sees
 from towpath_engine.runs.records import may_see, no_run
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.waits import lock_run
@@ -33,10 +34,10 @@ def check_reason(reason: str | None) -> None:
     """See that a reason can be kept.
 
     Raises:
-        Invalid: it is too long.
+        Invalid: it is too long, or holds a NUL, which the journal could not be searched with.
     """
-    if reason is not None and len(reason) > _MOST_REASON:
-        raise Invalid(f"A reason has at most {_MOST_REASON:,} characters.")
+    if reason is not None and (len(reason) > _MOST_REASON or "\0" in reason):
+        raise Invalid(f"A reason is text of at most {_MOST_REASON:,} characters, without NUL.")
 
 
 def check_may_write(principal: Principal) -> None:
@@ -47,7 +48,8 @@ def check_may_write(principal: Principal) -> None:
     """
     if not principal.has("runs:write"):
         raise Forbidden(
-            "This needs the scope runs:write.", next="Use a token that has it: towpath tokens."
+            "This needs the scope runs:write.",
+            next="Use a token that has it: towpath token create.",
         )
 
 
@@ -55,12 +57,21 @@ async def own_run(transaction: Transaction, principal: Principal, run_id: UUID) 
     """The row of a run that is the asker's to decide about, locked.
 
     Raises:
-        NotFound: there is none that is.
+        NotFound: there is none that the asker may see.
+        Forbidden: it is somebody else's, and asks or has asked the asker for a yes.
     """
     row = await lock_run(transaction, run_id)
-    if row is None or not may_see(principal, row):
+    if row is not None and may_see(principal, row):
+        return dict(row)
+    seen = await row_of(transaction, run_id)
+    if seen is None or not sees(principal, seen):
         raise no_run(run_id)
-    return dict(row)
+    owner = seen["principal"]["entity_ref"]
+    raise Forbidden(
+        "You may look at this run and answer what it asks you, and do no more to it.",
+        why=f"It was started by {owner}.",
+        next=f"Ask {owner}, or an administrator.",
+    )
 
 
 async def note(

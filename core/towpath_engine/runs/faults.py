@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import traceback
 from collections.abc import Callable
 
 import msgspec
 import structlog
 
 from towpath_core.errors import PluginError, TowpathError
+from towpath_engine.runs.buffer import legible
 from towpath_engine.runs.journal import ErrorInfo
 
 __all__ = ("describe_error",)
 
 log = structlog.get_logger(__name__)
 
+_MOST = 10_000
+"""Characters of one text."""
 _PLACE = re.compile(r" \(at [^()]*:\d+\)$")
 
 
@@ -24,22 +29,35 @@ def describe_error(error: BaseException, mask: Callable[[str], str]) -> ErrorInf
     The text of an exception that is not ours may hold anything, a new password too. So of one
     that a plugin let out only the class and the place in its code are kept.
     """
-    if not isinstance(error, TowpathError):
-        log.error("run.unexpected", error=type(error).__name__, exc_info=error)
-        return ErrorInfo(
-            "internal",
-            "Something went wrong that should not have.",
-            next="The worker's log has the details.",
-        )
+    if isinstance(error, TowpathError):
+        # A plugin made it, of whatever it had: a number for a text, an object that cannot be shown.
+        with contextlib.suppress(Exception):
+            return _shown(error, mask)
+    told = mask("".join(traceback.format_exception(error)))
+    log.error("run.unexpected", error=type(error).__name__, exception=told)
+    return ErrorInfo(
+        "internal",
+        "Something went wrong that should not have.",
+        next="The worker's log has the details.",
+    )
+
+
+def _shown(error: TowpathError, mask: Callable[[str], str]) -> ErrorInfo:
+    def told(text: object) -> str:
+        # Masked before it is cut: half a secret would be left standing.
+        whole = mask(legible(str(text)))
+        return whole if len(whole) <= _MOST else f"{whole[:_MOST]}... ({len(whole)} characters)"
+
     info = ErrorInfo.of(error)
     why = _class_and_place(info.why) if isinstance(error, PluginError) else info.why
     return msgspec.structs.replace(
         info,
-        message=mask(info.message),
-        why=mask(why) if why else None,
-        next=mask(info.next) if info.next else None,
+        code=told(info.code),
+        message=told(info.message),
+        why=told(why) if why else None,
+        next=told(info.next) if info.next else None,
         problems=tuple(
-            msgspec.structs.replace(problem, message=mask(problem.message))
+            msgspec.structs.replace(problem, message=told(problem.message))
             for problem in info.problems
         ),
     )

@@ -98,10 +98,10 @@ class Resuming:
             key: idempotency key.
 
         Raises:
-            NotFound: there is no such run of the asker's.
+            NotFound: there is no such run that the asker may see.
             Conflict: it is open, has succeeded, was rolled back, or cannot go on.
             Invalid: input or secrets do not fit; says which secrets are missing.
-            Forbidden: a policy denies it, or the credentials lack `runs:write`.
+            Forbidden: it is another's, a policy denies it, or the credentials lack `runs:write`.
         """
         check_may_write(principal)
         check_reason(reason)
@@ -193,10 +193,10 @@ class Resuming:
             secrets: all that the run had, which were wiped at its end.
 
         Raises:
-            NotFound: there is no such run of the asker's.
+            NotFound: there is no such run that the asker may see.
             Conflict: it is not unknown; or the step is one whose result only a retry can record.
             Invalid: there is no reason, or secrets are missing.
-            Forbidden: a policy denies it, or the credentials lack `runs:write`.
+            Forbidden: it is another's, a policy denies it, or the credentials lack `runs:write`.
         """
         check_may_write(principal)
         check_reason(reason)

@@ -196,7 +196,8 @@ def _zone(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    # Some systems have files beside the database's: the machine's own zone, and a placeholder.
+    return frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 def _wrong(field: str, why: str, next: str) -> Invalid:

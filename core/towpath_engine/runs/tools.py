@@ -24,6 +24,7 @@ from towpath_core.errors import (
     TowpathError,
     Unavailable,
 )
+from towpath_core.plugins.rules import OWN_EVENTS
 from towpath_core.runs import (
     RETRY,
     Approval,
@@ -57,8 +58,6 @@ T = TypeVar("T")
 _MAX_LINE = 10_000
 _MAX_NAME = 200
 _MAX_TYPE = 100
-# What these say about a run is the platform's to say: a forged end would end who follows it.
-_OURS = frozenset({"state", "step", "log", "progress", "wait", "undo", "decision"})
 
 
 class RunStepTools:
@@ -87,7 +86,7 @@ class RunStepTools:
     def log(self, message: str, *, level: LogLevel = "info") -> None:
         """Add a line to the run's log; a very long one is cut."""
         # Masked before it is cut: half a secret would be left standing.
-        text = self._run.buffer.mask(str(message))
+        text = self._run.buffer.text(str(message))
         if len(text) > _MAX_LINE:
             text = f"{text[:_MAX_LINE]}... ({len(text)} characters)"
         self._add("log", {"message": text, "level": level})
@@ -105,12 +104,12 @@ class RunStepTools:
         Raises:
             Invalid: the type is one of the platform's own, or the body is not JSON.
         """
-        if type in _OURS or not _is_name(type, _MAX_TYPE):
+        if type in OWN_EVENTS or not _is_name(type, _MAX_TYPE):
             raise Invalid(
                 f"An event cannot have the type {type[:_MAX_NAME]!r}.",
                 next="Use a name of your own, such as acme:built.",
             )
-        self._add(type, body)
+        self._add(self._run.buffer.text(type), body)
 
     def check(self) -> None:
         """Raise `Cancelled` when the run was asked to stop, `LimitExceeded` past the deadline."""
@@ -136,7 +135,7 @@ class RunStepTools:
         step = self._do(
             run.open_step(
                 key,
-                name,
+                run.buffer.text(name),
                 undo=undo,
                 owner=self._owner,
                 repeatable=repeatable or observe is not None,
@@ -173,6 +172,11 @@ class RunStepTools:
     def wait_for(self, event: str, *, seconds: float | None = None) -> Any:
         """Wait for a signal to the run, and return its body."""
         _check_name(event)
+        if self._run.buffer.text(event) != event:
+            raise Invalid(
+                "The name of a signal holds one of the run's secrets.",
+                why="Who sees the run sees what it waits for.",
+            )
         what = {"type": "signal", "event": event}
         wait = self._wait(f"wait:{event}", f"Wait for {event}", what, seconds=_duration(seconds))
         return came(wait, event)
@@ -187,14 +191,15 @@ class RunStepTools:
         subject: Any = None,
     ) -> Approval:
         """Ask people for a yes, and return it."""
-        plain = self._run.buffer.plain
+        told = self._run.buffer
+        question = told.text(question)
         what = {
             "type": "approval",
-            "question": plain(question),
-            "approvers": [str(ref).lower() for ref in approvers],
+            "question": question,
+            "approvers": [told.text(str(ref)).lower() for ref in approvers],
         }
         if subject is not None:
-            what["subject"] = plain(subject)
+            what["subject"] = told.shown(subject)
         _check_name(name)
         wait = self._wait(f"approval:{name}", question, what, seconds=_duration(seconds))
         return approved(wait, question)
@@ -215,7 +220,8 @@ class RunStepTools:
             starting = run.starting.start_child(run, key, kind, dict(input), secrets)
             child = self._do(starting)
             what = {"type": "child", "run": str(child), "kind": kind}
-            return child_output(run.wait_for(Wait(key, name, what)), kind)
+            wait = Wait(key, run.buffer.text(name), what)
+            return child_output(run.wait_for(wait), kind)
         return child_output(before.output, kind)
 
     def secret(self, name: str) -> Secret:
@@ -291,6 +297,7 @@ class RunStepTools:
     def _key(self, name: str) -> str:
         """The key of the next part of that name: `name`, then `name#2`, below this step's own."""
         _check_name(name)
+        name = self._run.buffer.text(name)
         self._names[name] += 1
         own = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
         return f"{self.of.key}/{own}" if self.of.key else own

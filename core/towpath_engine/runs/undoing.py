@@ -22,7 +22,8 @@ from towpath_engine.policy import PolicyGate
 from towpath_engine.runs.deciding import check_may_write, check_reason, decision, note, own_run
 from towpath_engine.runs.family import tree_of
 from towpath_engine.runs.journal import ErrorInfo
-from towpath_engine.runs.records import may_see, no_run
+from towpath_engine.runs.reading import row_of, sees
+from towpath_engine.runs.records import no_run
 from towpath_engine.runs.service import RunService
 from towpath_engine.runs.tables import RUNS, UNDOS
 from towpath_engine.runs.terms import Terms
@@ -82,9 +83,8 @@ class Undoing:
             NotFound: there is no such run that the asker may see.
         """
         async with self._database.begin() as transaction:
-            query = select(RUNS).where(RUNS.c.id == run_id)
-            row = (await transaction.execute(query)).mappings().one_or_none()
-            if row is None or not may_see(principal, row):
+            row = await row_of(transaction, run_id)
+            if row is None or not sees(principal, row):
                 raise no_run(run_id)
             return await undos_of(transaction, run_id)
 
@@ -103,9 +103,9 @@ class Undoing:
         again tries what is left.
 
         Raises:
-            NotFound: there is no such run of the asker's.
+            NotFound: there is no such run that the asker may see.
             Conflict: it, or a run below it, has not ended; or there is nothing to take back.
-            Forbidden: a policy denies it, or the credentials lack `runs:write`.
+            Forbidden: it is another's, a policy denies it, or the credentials lack `runs:write`.
         """
         check_may_write(principal)
         check_reason(reason)

@@ -30,7 +30,7 @@ from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.trouble import tell_trouble
 from towpath_engine.secrets import Sealer
 from towpath_engine.store.database import Database, DatabaseUnavailable, Listener, stop_tasks
-from towpath_engine.store.direct import CONNECT_SECONDS
+from towpath_engine.store.patience import patience
 
 __all__ = ("RunWorker", "WorkerTimes")
 
@@ -155,9 +155,8 @@ class RunWorker:
 
     async def _work(self) -> None:
         """Take jobs until asked to stop, or until the connection is lost."""
-        patience = {"connect_timeout": CONNECT_SECONDS}
         url = self._database.url
-        connector = PsycopgConnector(conninfo=url, min_size=1, max_size=4, kwargs=patience)
+        connector = PsycopgConnector(conninfo=url, min_size=1, max_size=4, kwargs=patience(url))
         app = App(connector=connector)
         app.job_manager = self._jobs = OwnJobs(app.connector, self._database, self._registered)
         app.task(name=TASK, pass_context=True)(self._job)

@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from towpath_core.errors import Invalid, Unavailable
 from towpath_engine.store.address import driver_url
-from towpath_engine.store.direct import CONNECT_SECONDS, Direct
+from towpath_engine.store.direct import Direct
+from towpath_engine.store.patience import patience, patient
 
 __all__ = (
     "HOLD_SECONDS",
@@ -73,7 +74,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_SECONDS},
+            connect_args=patience(self.url),
             json_serializer=_encode,
             json_deserializer=msgspec.json.decode,
         )
@@ -190,7 +191,7 @@ class Listener:
         *,
         beat_seconds: float = _BEAT_SECONDS,
     ) -> None:
-        self._url = url
+        self._url = patient(url)
         self._beat = beat_seconds
         self._handlers = dict(handlers)
         self._task: asyncio.Task[None] | None = None
@@ -229,9 +230,7 @@ class Listener:
             delay = min(delay * 2, _LAST_DELAY)
 
     async def _follow(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=round(_ANSWER_SECONDS)
-        )
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
         async with connection:
             for channel in self._handlers:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))

@@ -14,10 +14,9 @@ import msgspec
 import psycopg
 from psycopg.types.json import set_json_loads
 
-__all__ = ("CONNECT_SECONDS", "Direct")
+from towpath_engine.store.patience import patient
 
-CONNECT_SECONDS = 10
-"""How long one may take to be made: one whose first words get lost is never answered."""
+__all__ = ("Direct",)
 
 _IDLE = psycopg.pq.TransactionStatus.IDLE
 
@@ -36,7 +35,7 @@ class Direct:
     """
 
     def __init__(self, url: str, *, size: int) -> None:
-        self._url = url
+        self._url = patient(url)
         self._idle: list[Connection] = []
         self._turns = asyncio.Semaphore(size)
         self._closed = False
@@ -76,9 +75,7 @@ class Direct:
         return None
 
     async def _connect(self) -> Connection:
-        connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=CONNECT_SECONDS
-        )
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
         set_json_loads(msgspec.json.decode, connection)
         return connection
 

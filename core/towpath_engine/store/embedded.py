@@ -36,7 +36,8 @@ __all__ = ("EmbeddedServer", "pg_binaries")
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
 POLL_SECONDS = 0.005
 ORPHANS = "pre-existing shared memory block"
-ORPHAN_SECONDS = 10.0
+PORT_TAKEN = "could not create any TCP/IP sockets"
+RETRY_SECONDS = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -251,18 +252,18 @@ class EmbeddedServer:
         users.share()
 
     def _start_server(self, site: Site, until: float) -> None:
-        address, port = self._listen or ("", self._wanted_port)
-        port = port or _free_port(address)
-        self._check_socket_path(site.data / f".s.PGSQL.{port}")
+        address, wanted = self._listen or ("", self._wanted_port)
+        self._check_socket_path(site.data / f".s.PGSQL.{wanted or 65535}")
         began = time.monotonic()
         sync = self._options.get("fsync", "on") not in ("off", "false", "no", "0")
         made = ensure_cluster(site, sync=sync, log=self.log_file)
         forget_stale(site.data)
+        patient_until = time.monotonic() + RETRY_SECONDS
         while True:
             process = spawn(
                 site,
                 name=self._name,
-                port=port,
+                port=wanted or _free_port(address),
                 listen=address,
                 options=self._options,
                 log=self.log_file,
@@ -270,15 +271,18 @@ class EmbeddedServer:
             self.started_here = True
             if self._await_ready(site, until, process=process):
                 break
-            self._check_retry(began)
+            self._check_retry(patient_until, any_port=not wanted)
         seconds = round(time.monotonic() - began, 3)
         _log.info("embedded_postgres.started", folder=str(site.home), new=made, seconds=seconds)
 
-    def _check_retry(self, began: float) -> None:
-        # Sessions of a server that was killed need a moment to notice that it has gone.
+    def _check_retry(self, until: float, *, any_port: bool) -> None:
+        # Sessions of a server that was killed need a moment to notice that it has gone, and a
+        # port that was free when it was looked for may be taken by now.
         tail = log_tail(self.log_file)
-        orphans = any(ORPHANS in line for line in tail.splitlines()[-2:])
-        if not orphans or time.monotonic() > began + ORPHAN_SECONDS:
+        last = tail.splitlines()[-3:]
+        orphans = any(ORPHANS in line for line in last)
+        taken = any_port and any(PORT_TAKEN in line for line in last)
+        if not (orphans or taken) or time.monotonic() > until:
             raise Unavailable(
                 "The embedded PostgreSQL does not start.",
                 why=tail,

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from towpath_core.errors import SettingsError, Unavailable
 from towpath_engine.store.address import driver_url
+from towpath_engine.store.patience import patient
 
 __all__ = ("HEAD", "migrate")
 
@@ -30,7 +31,7 @@ def migrate(url: str) -> bool:
     """
     plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
     try:
-        with psycopg.connect(plain, autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(patient(plain), autocommit=True) as connection:
             if _revision(connection) == HEAD:
                 return False
             connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])

@@ -280,8 +280,8 @@ def read_fields(texts: Sequence[str] | None) -> tuple[str, ...]:
         Invalid: a field selects out of a list, which Backstage does not either, or over 100.
     """
     fields = [part.strip() for text in texts or () for part in text.split(",")]
-    if any("[" in field or "]" in field for field in fields):
-        raise Invalid("Invalid field; brackets are not known here.")
+    if wrong := next((field for field in fields if "[" in field or "]" in field), None):
+        raise Invalid(f"Invalid field {wrong[:80]!r}; brackets are not known here.")
     return tuple(limited([field for field in fields if field], MAX_FIELDS, "fields"))
 
 
@@ -294,5 +294,6 @@ def read_order(text: str, mark: str, *, field_first: bool) -> Order:
     first, _, second = text.partition(mark)
     field, way = (first, second or "asc") if field_first else (second, first)
     if not field.strip() or way not in ("asc", "desc"):
-        raise Invalid(f"Invalid order {text[:80]!r}; write asc or desc and a field.")
+        right = "metadata.name,asc" if field_first else "asc:metadata.name"
+        raise Invalid(f"Invalid order {text[:80]!r}; write asc or desc and a field, as {right}.")
     return Order(field.strip(), way == "desc")

@@ -16,7 +16,7 @@ from towpath_core.errors import Invalid, NotFound
 from towpath_core.identity import Scope
 from towpath_core.refs import EntityRef
 from towpath_engine.catalog.index import CatalogIndex
-from towpath_engine.catalog.query import facets, parse_filters, predicate, select
+from towpath_engine.catalog.query import Order, facets, parse_filters, predicate, select
 from towpath_gateway.answer import Answer, Listed, json_bytes, nothing
 from towpath_gateway.ask import Ask
 from towpath_gateway.catalog import operations as op
@@ -32,7 +32,13 @@ from towpath_gateway.catalog.answers import (
     read_fields,
     read_order,
 )
-from towpath_gateway.catalog.wire import ByQueryBody, ByRefsBody, FacetsBody, RefreshBody
+from towpath_gateway.catalog.wire import (
+    ByQueryBody,
+    ByRefsBody,
+    FacetsBody,
+    OrderBody,
+    RefreshBody,
+)
 from towpath_gateway.parameters import Kind, Name, Namespace
 from towpath_gateway.routing import delete, get, post
 
@@ -161,13 +167,10 @@ class EntityController(Controller):
     async def by_predicate(self, request: Ask) -> Answer:
         """A page of entities that a predicate holds for."""
         data = await request.read_query(ByQueryBody)
-        order = data.order_by[0] if data.order_by else None
         text = data.full_text_filter
         question = Question(
             predicate=data.query,
-            order=read_order(f"{order.field},{order.order}", ",", field_first=True)
-            if order
-            else None,
+            order=_order(data.order_by[0]) if data.order_by else None,
             term=text.term if text else "",
             fields=read_fields(text.fields) if text else (),
             limit=200 if data.limit is None else data.limit,
@@ -259,9 +262,16 @@ def _chosen(index: CatalogIndex, filters: Sequence[str], query: Any = None) -> B
     return among if query is None else among & predicate(index, query)
 
 
-async def _counted(request: Ask, among: BitMap, names: Sequence[str]) -> Answer:
+def _order(body: OrderBody) -> Order:
+    if not body.field.strip():
+        raise Invalid("Invalid order; /orderBy/0/field is empty.")
+    return Order(body.field.strip(), body.order == "desc")
+
+
+async def _counted(request: Ask, among: BitMap, asked: Sequence[str]) -> Answer:
+    names = [name for name in asked if name]
     if not names:
-        raise Invalid("Missing facet parameter")
+        raise Invalid("Missing facet parameter", next="Name a field, for example facet=kind.")
     visible = await request.visible()
     among = among if visible is None else among & visible
     counts = facets(request.platform.index, among, limited(names, MAX_FIELDS, "facets"))

@@ -84,7 +84,8 @@ _REMOVED = RemovedEntityWire(
             _HOLDER,
             "when the location is read again",
             f"Take it out of {_FILE}:1, or unregister the location: "
-            "DELETE /api/catalog/locations/019aaf3c-54c8-7d2e-9c8b-6a1f0b7d2e41.",
+            "towpath catalog rm 019aaf3c-54c8-7d2e-9c8b-6a1f0b7d2e41 "
+            "(DELETE /api/catalog/locations/019aaf3c-54c8-7d2e-9c8b-6a1f0b7d2e41).",
         )
     ],
 )

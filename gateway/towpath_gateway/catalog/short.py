@@ -227,7 +227,7 @@ def _question(query: bytes) -> Question | None:
 @lru_cache(maxsize=512)
 def _counting(query: bytes) -> _Counting | None:
     found = _plain(query, many=("filter", "facet"), one=())
-    if found is None or not 0 < len(found[0]["facet"]) <= _MOST_FACETS:
+    if found is None or not 0 < len(found[0]["facet"]) <= _MOST_FACETS or "" in found[0]["facet"]:
         return None
     return _Counting(tuple(found[0]["filter"]), tuple(found[0]["facet"]))
 

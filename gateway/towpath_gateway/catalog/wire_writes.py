@@ -159,7 +159,7 @@ class AppliedSetWire(Wire, frozen=True, omit_defaults=False):
             list(plan.deleted),
             list(plan.handed),
             [
-                HeldElsewhereWire(ref, EntityHolderWire.of(holder), holder.way)
+                HeldElsewhereWire(ref, EntityHolderWire.of(holder), holder.way(ref))
                 for ref, holder in sorted(plan.conflicts.items())
             ],
             plan.guarded,

@@ -37,7 +37,8 @@ __all__ = ("FolderSource",)
 _NAMES = ("catalog-info.yaml", "catalog-info.yml")
 _SUFFIXES = (".yaml", ".yml")
 _ROOTS_HINT = (
-    "List the folders that descriptors may be read from in `roots` under [plugins.backstage]."
+    "List the folders that descriptors may be read from in `roots` under [catalog], "
+    "or start the platform with --root."
 )
 _STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC

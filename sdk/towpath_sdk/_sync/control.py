@@ -124,6 +124,7 @@ class RunControl:
         happened: bool,
         output: Any = None,
         reason: str,
+        secrets: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Run:
         """Say what became of the step that nobody recorded; the run goes on from there.
@@ -133,13 +134,20 @@ class RunControl:
             happened: whether the effect of the step happened. If not, it is done again.
             output: what the step would have come to, where it happened; free-form.
             reason: how one knows, for the record.
+            secrets: all that the run had: they were wiped when it ended.
             idempotency_key: sent along; the same call is not done twice.
 
         Raises:
             NotFound: there is none, or the asker may not see it.
             Conflict: the run is not `unknown`.
+            Invalid: a secret of the run is missing; says which.
         """
-        said = {"happened": happened, "output": output, "reason": reason}
+        said = {
+            "happened": happened,
+            "output": output,
+            "reason": reason,
+            "secrets": dict(secrets) if secrets else None,
+        }
         return self._link.read(steer_call(id, "resolve", idempotency_key, **said), Run)
 
     def undo_plan(self, id: str) -> tuple[Undo, ...]:

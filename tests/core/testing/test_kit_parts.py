@@ -18,6 +18,7 @@ from towpath_core.entities import Entity
 from towpath_core.errors import (
     Cancelled,
     Forbidden,
+    Invalid,
     LimitExceeded,
     NotFound,
     PluginError,
@@ -54,6 +55,14 @@ class TestTools:
         body["names"].append("b")
 
         assert tools.events == [("made", {"names": ["a"]})]
+
+    @pytest.mark.parametrize("type", ["state", "decision", "done"])
+    def test_an_event_of_the_platform_s_own_is_refused(self, type):
+        tools = RecordingTools()
+
+        with pytest.raises(Invalid):
+            tools.emit(type, {})
+        assert tools.events == []
 
     @pytest.mark.parametrize(
         "call",
@@ -258,7 +267,7 @@ class TestForbidIo:
         thread.start()
         with forbid_io() as tried:
             go.set()
-            assert done.wait(10)
+            assert done.wait(60)
         thread.join()
 
         assert tried == []

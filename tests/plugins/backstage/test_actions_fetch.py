@@ -432,7 +432,7 @@ def test_a_mistake_in_a_name_is_found_too(context, skeleton):
 def test_a_bomb_names_its_file(root, skeleton):
     loop = "{% for a in range(9999) %}{% for b in range(9999) %}{{ '' }}{% endfor %}{% endfor %}"
     lay(skeleton, {"ok": "fine", "bomb": loop.replace("{{", "${{") * 3})
-    limits = RenderLimits(cpu_seconds=1, wall_seconds=5.0)
+    limits = RenderLimits(cpu_seconds=1, wall_seconds=60.0)
     with Nunjucks().open(limits) as session:
         context = RecordingContext(root, template=skeleton.parent, session=session)
         with pytest.raises(LimitExceeded) as caught:

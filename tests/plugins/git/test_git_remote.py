@@ -319,14 +319,14 @@ def test_a_host_that_drips_or_hangs_is_given_up(remote_of, server, seed) -> None
     gone = threading.Event()
 
     def hang(handler: Handler) -> None:
-        gone.wait(30)
+        gone.wait(100)
 
     server.fallback = hang
     started = time.monotonic()
     with pytest.raises(Unavailable, match="did not end within"):
         read(remote_of(server.host, seconds=0.5), at(server, "x"))
     gone.set()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 def test_a_host_that_answers_nonsense_is_unavailable(remote, server) -> None:

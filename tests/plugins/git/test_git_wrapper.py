@@ -91,11 +91,11 @@ def test_no_git_is_unavailable(git, tmp_path, monkeypatch):
 
 
 def test_time_is_limited_for_the_command_and_its_children(tmp_path, monkeypatch):
-    fake_git(tmp_path / "bin", "sleep 60 & echo $!; wait", monkeypatch)
+    fake_git(tmp_path / "bin", "sleep 100 & echo $!; wait", monkeypatch)
     started = time.monotonic()
     with pytest.raises(Unavailable, match=r"0\.3 seconds"):
         Git(StepFailed, timeout_seconds=0.3).run(["gc"])
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_a_command_that_stops_reading_fails_with_its_own_reason(git, bare):

@@ -13,7 +13,10 @@ from towpath_core.errors import Invalid, LimitExceeded
 from towpath_core.scaffolding import FileOptions, RenderLimits
 
 MIB = 1024 * 1024
-SMALL = RenderLimits(cpu_seconds=1, wall_seconds=30.0, memory_bytes=256 * MIB, output_bytes=100_000)
+SMALL = RenderLimits(
+    cpu_seconds=30, wall_seconds=100.0, memory_bytes=256 * MIB, output_bytes=100_000
+)
+SHORT = RenderLimits(cpu_seconds=1, wall_seconds=100.0)
 
 
 @pytest.fixture
@@ -121,9 +124,12 @@ MEMORY = {
 
 
 @pytest.mark.parametrize("bomb", CPU)
-def test_processor_time_runs_out(small: Session, bomb: str) -> None:
-    with pytest.raises(LimitExceeded, match="cpu_seconds of 1 seconds"):
-        small.text(CPU[bomb], {})
+def test_processor_time_runs_out(bomb: str) -> None:
+    with (
+        Nunjucks().open(SHORT) as session,
+        pytest.raises(LimitExceeded, match="cpu_seconds of 1 seconds"),
+    ):
+        session.text(CPU[bomb], {})
 
 
 @pytest.mark.parametrize("bomb", MEMORY)
@@ -139,7 +145,7 @@ def test_time_runs_out() -> None:
         begun = time.monotonic()
         with pytest.raises(LimitExceeded, match="wall_seconds of 1 seconds"):
             session.text(CPU["loops"], {})
-        assert 1.0 <= time.monotonic() - begun < 20
+        assert 1.0 <= time.monotonic() - begun < 50
 
 
 @pytest.mark.parametrize(
