@@ -29,7 +29,7 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
     command = [sys.executable, "-m", "towpath_cli", "catalog", "validate", *arguments]
     env = {**kept, "TOWPATH_HOME": str(folder / "home"), **environ}
     return subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
     )
 
 
