@@ -240,7 +240,9 @@ def test_filters_are_any_of_all_of_any(history, groups):
         wanted = set()
         for group in groups:
             among = set(model.entities)
-            for key, alternatives in group.items():
+            for key, said in group.items():
+                # Beside a value, that the key exists says nothing.
+                alternatives = [v for v in said if v is not None] or [None]
                 among &= set().union(*(model.matching(key, v) for v in alternatives))
             wanted |= among
     assert uids(index, select(index, parse_filters(texts))) == wanted
@@ -573,9 +575,10 @@ def test_a_filter_without_a_key_is_refused(text):
 
 
 def test_filters_are_trimmed_split_at_the_first_sign_and_without_case():
-    assert parse_filters([" Kind = A=B , spec.x ,, ", "", "a="]) == (
+    assert parse_filters([" Kind = A=B , spec.x ,, ", "", "a=,b", "b,b=c,b"]) == (
         {"kind": ["a=b"], "spec.x": [None]},
-        {"a": [""]},
+        {"a": [""], "b": [None]},
+        {"b": ["c"]},
     )
 
 
