@@ -92,6 +92,14 @@ async def test_what_a_question_is_about_may_be_any_text(yard_with):
     assert info.output == {"by": "user:default/bob"}
 
 
+async def test_a_long_question_is_cut(yard_with):
+    yard = await yard_with(lambda input, tools: tools.approval("q", "x" * 5_000_000))
+    run_id = await yard.start()
+    async with yard.working():
+        step = await yard.waits(run_id)
+    assert step["name"] == step["wait"]["question"] == f"{'x' * 10_000}... (5000000 characters)"
+
+
 async def test_secrets_are_in_no_name_and_no_question(yard_with, capfd):
     def do(input, tools):
         tools.step(f"use {CANARY}", lambda tools: None, undo=Undo(f"un {CANARY}", {}))

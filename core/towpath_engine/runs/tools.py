@@ -85,11 +85,7 @@ class RunStepTools:
 
     def log(self, message: str, *, level: LogLevel = "info") -> None:
         """Add a line to the run's log; a very long one is cut."""
-        # Masked before it is cut: half a secret would be left standing.
-        text = self._run.buffer.text(str(message))
-        if len(text) > _MAX_LINE:
-            text = f"{text[:_MAX_LINE]}... ({len(text)} characters)"
-        self._add("log", {"message": text, "level": level})
+        self._add("log", {"message": self._line(message), "level": level})
 
     def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
         """Report how far the step is."""
@@ -192,7 +188,7 @@ class RunStepTools:
     ) -> Approval:
         """Ask people for a yes, and return it."""
         told = self._run.buffer
-        question = told.text(question)
+        question = self._line(question)
         what = {
             "type": "approval",
             "question": question,
@@ -301,6 +297,14 @@ class RunStepTools:
         self._names[name] += 1
         own = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
         return f"{self.of.key}/{own}" if self.of.key else own
+
+    def _line(self, text: object) -> str:
+        """A text as a line to be shown."""
+        # Masked before it is cut: half a secret would be left standing.
+        line = self._run.buffer.text(str(text))
+        if len(line) > _MAX_LINE:
+            return f"{line[:_MAX_LINE]}... ({len(line)} characters)"
+        return line
 
     def _add(self, type: str, body: Mapping[str, Any]) -> None:
         self._run.buffer.add(type, {**body, "step": self.of.key})
