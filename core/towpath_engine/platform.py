@@ -30,6 +30,7 @@ from towpath_engine.catalog.past import Past
 from towpath_engine.catalog.pruning import Pruner
 from towpath_engine.catalog.reading import LocationReader
 from towpath_engine.catalog.restoring import Restoring
+from towpath_engine.catalog.resuming import Resuming
 from towpath_engine.catalog.rules import CatalogRules
 from towpath_engine.catalog.service import CatalogService
 from towpath_engine.catalog.validation import Validator
@@ -37,6 +38,7 @@ from towpath_engine.catalog.visibility import Sight
 from towpath_engine.catalog.watching import ChangeHub
 from towpath_engine.egress.client import EgressClient
 from towpath_engine.egress.handing import hand_over
+from towpath_engine.memory import give_back
 from towpath_engine.policy import PolicyGate
 from towpath_engine.provisioning.backends import Backends
 from towpath_engine.provisioning.bindings import BindingService
@@ -308,13 +310,16 @@ async def _assembled(
     *,
     index: bool,
 ) -> AsyncIterator[Platform]:
-    memory = CatalogIndex()
     if not index:
-        yield Platform(settings, database, host, sealer, memory, NoIndex())
+        yield Platform(settings, database, host, sealer, CatalogIndex(), NoIndex())
         return
+    resuming = Resuming(settings.home / "catalog.index")
+    memory, known = await resuming.read()
     feed = CatalogFeed(database, memory)
     platform = Platform(settings, database, host, sealer, memory, feed)
-    await feed.load()
+    await feed.load(known)
+    del known  # not needed as long as the platform is open
+    await asyncio.to_thread(give_back)
 
     async def on_catalog(payload: str) -> None:
         await feed.on_notify(payload)
@@ -338,6 +343,7 @@ async def _assembled(
         await asyncio.gather(pruning, return_exceptions=True)
         await platform.listener.stop()
         await platform.hub.close()
+        await resuming.write(memory, feed)
 
 
 def _sealer(settings: EngineSettings) -> Sealer:

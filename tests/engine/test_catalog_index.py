@@ -24,6 +24,7 @@ from towpath_engine.catalog.query import (
     select,
     walk,
 )
+from towpath_engine.catalog.snapshot import read_snapshot, write_snapshot
 
 KINDS = ["Component", "API", "group"]
 NAMES = ["a", "B", "c", "dd"]
@@ -126,10 +127,14 @@ changes = st.lists(
 )
 
 
-def grown(history):
-    """An index and a model that went through the same changes."""
+def grown(history, between=lambda index: index):
+    """An index and a model that went through the same changes.
+
+    `between` gives the index that goes on.
+    """
     index, model = CatalogIndex(), Model()
     for added, deleted in history:
+        index = between(index)
         known = sorted(model.entities)
         gone = [known[n % len(known)] for n in deleted] if known else []
         for uid in gone:
@@ -160,7 +165,26 @@ def test_entities_have_the_relations_that_anybody_states(history):
 @settings(deadline=None, max_examples=60)
 @given(history=changes)
 def test_grown_step_by_step_is_the_same_as_built_at_once(history):
-    index, model = grown(history)
+    assert_built_at_once(*grown(history))
+
+
+@settings(deadline=None, max_examples=60)
+@given(history=changes)
+def test_written_and_read_between_all_changes_is_the_same(history, tmp_path_factory):
+    path = tmp_path_factory.mktemp("index") / "index"
+
+    def between(index):
+        hashes = {entry.uid: f"hash of {entry.uid}" for entry in index.entries()}
+        write_snapshot(path, index, hashes)
+        found, read = read_snapshot(path)
+        assert read == hashes
+        return found
+
+    index, model = grown(history, between)
+    assert_built_at_once(between(index), model)
+
+
+def assert_built_at_once(index, model):
     fresh = CatalogIndex()
     fresh.apply(model.entities.values(), ())
     for uid in model.entities:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Text, cast, func, select
 
 from towpath_core.errors import Unavailable
 from towpath_engine.catalog.index import CatalogIndex, StoredEntity
@@ -32,6 +32,7 @@ _BATCH = 500
 _PROGRESS_SECONDS = 2.0
 _SLICE = 64
 """How many entities are taken in without giving the loop a turn: some milliseconds' worth."""
+_HASHES = select(cast(ENTITIES.c.uid, Text), ENTITIES.c.hash)
 _EDGES = msgspec.json.Decoder(tuple[tuple[str, str, str], ...])
 
 
@@ -58,25 +59,63 @@ class CatalogFeed:
         self._index = index
         self._lock = asyncio.Lock()
 
-    async def load(self) -> None:
-        """Build the index from all that is stored; call it once, before the first `catch_up`."""
+    async def load(self, known: Mapping[str, str] | None = None) -> None:
+        """Build the index from all that is stored; call it once, before the first `catch_up`.
+
+        Args:
+            known: what the index has already, as `read_snapshot` gave it: by uid, the hash of
+                what was stored. Only what differs is read.
+        """
         async with self._database.begin() as transaction:
-            # One snapshot for all three reads, so that the number fits the entities.
+            # One view of the store for all reads, so that the number fits the entities.
             await transaction.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            query = select(func.coalesce(func.max(REVISIONS.c.seq), 0))
-            seq = (await transaction.execute(query)).scalar_one()
-            touched: set[str] = set()
-            started = time.monotonic()
-            found = await transaction.stream(_query(), execution_options={"yield_per": _BATCH})
-            async for rows in found.partitions():
-                touched |= await self._take([_stored(row) for row in rows], ())
-                if time.monotonic() > started + _PROGRESS_SECONDS:
-                    started = time.monotonic()
-                    log.info("catalog.loading", entities=len(self._index))
+            seq = await _last(transaction)
+            touched = await (self._mend(transaction, known) if known else self._build(transaction))
         await self._renew(touched)
         self._index.seq = seq
         if len(self._index) >= _BATCH:
             log.info("catalog.loaded", entities=len(self._index))
+
+    async def _build(self, transaction: Transaction) -> set[str]:
+        touched: set[str] = set()
+        started = time.monotonic()
+        found = await transaction.stream(_query(), execution_options={"yield_per": _BATCH})
+        async for rows in found.partitions():
+            touched |= await self._take([_stored(row) for row in rows], ())
+            if time.monotonic() > started + _PROGRESS_SECONDS:
+                started = time.monotonic()
+                log.info("catalog.loading", entities=len(self._index))
+        return touched
+
+    async def _mend(self, transaction: Transaction, known: Mapping[str, str]) -> set[str]:
+        """Bring an index up to date that has what was stored at some other time."""
+        there = 0
+        changed: list[str] = []
+        found = await transaction.stream(_HASHES, execution_options={"yield_per": _BATCH})
+        async for rows in found.partitions():
+            there += sum(uid in known for uid, _ in rows)
+            changed += [uid for uid, stored in rows if known.get(uid) != stored]
+        gone: list[str] = []
+        if there < len(known):
+            stored = {uid for uid, _ in await transaction.execute(_HASHES)}
+            gone = [uid for uid in known if uid not in stored]
+        touched = await self._take((), gone)
+        for at in range(0, len(changed), _BATCH):
+            uids = [UUID(uid) for uid in changed[at : at + _BATCH]]
+            touched |= await self._take(await _read(transaction, uids), ())
+        return touched
+
+    async def hashes(self) -> Mapping[str, str] | None:
+        """By uid, the hash of what is stored; None where the index has something else.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        async with self._database.begin() as transaction:
+            await transaction.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            if await _last(transaction) != self._index.seq:
+                return None
+            return {uid: found for uid, found in await transaction.execute(_HASHES)}
 
     async def catch_up(self, seq: int = 0) -> None:
         """Take in all changes; returns when the index holds `seq` at least."""
@@ -130,6 +169,12 @@ class CatalogFeed:
         for at in range(0, len(refs), _SLICE):
             self._index.renew(refs[at : at + _SLICE])
             await asyncio.sleep(0)
+
+
+async def _last(transaction: Transaction) -> int:
+    query = select(func.coalesce(func.max(REVISIONS.c.seq), 0))
+    last: int = (await transaction.execute(query)).scalar_one()
+    return last
 
 
 def _query() -> Select[Any]:

@@ -16,11 +16,18 @@ from pyroaring import BitMap
 
 from towpath_engine.catalog.finals import ETAG_LENGTH, Head, head_of, with_relations
 from towpath_engine.catalog.leaves import Leaf, relation_leaves, scan
-from towpath_engine.catalog.numbers import Numbers, added, bitmap_of, removed
-from towpath_engine.catalog.postings import Postings
+from towpath_engine.catalog.numbers import (
+    Numbers,
+    added,
+    bitmap_of,
+    packed,
+    removed,
+    unpacked,
+)
+from towpath_engine.catalog.postings import PackedPostings, Postings
 from towpath_engine.catalog.views import Row, View
 
-__all__ = ("REF", "SEARCHED", "UID", "CatalogIndex", "Entry", "StoredEntity")
+__all__ = ("REF", "SEARCHED", "UID", "CatalogIndex", "Entry", "PackedKey", "StoredEntity")
 
 REF = "ref"
 """The pseudo key that orders all entities by their reference."""
@@ -67,6 +74,14 @@ class Entry(msgspec.Struct):
         return self.final[self.etag_at : self.etag_at + ETAG_LENGTH].decode()
 
 
+class PackedKey(msgspec.Struct, frozen=True, array_like=True):
+    """What entities are found by under one key, in a form that can be written to a file."""
+
+    key: str
+    postings: PackedPostings | None
+    flags: int | bytes | None
+
+
 class CatalogIndex:
     """All entities of a catalog, by reference, by uid, and by what they are found by."""
 
@@ -86,6 +101,11 @@ class CatalogIndex:
 
     def __len__(self) -> int:
         return len(self._by_ref)
+
+    @property
+    def gaps(self) -> float:
+        """The share of the numbers that no entity has any more."""
+        return 1 - len(self) / max(len(self._by_number), 1)
 
     def by_ref(self, ref: str) -> Entry | None:
         """The entity with a canonical reference."""
@@ -145,6 +165,30 @@ class CatalogIndex:
             if (entry := self._by_ref.get(ref)) is not None:
                 self._relate(entry)
         self.version += 1
+
+    def entries(self) -> Iterator[Entry]:
+        """All entities, in the order of their numbers."""
+        return (self._by_number[number] for number in self.everything)
+
+    def pack(self) -> Iterator[PackedKey]:
+        """What the entities are found by."""
+        for key, postings in self._keys.items():
+            yield PackedKey(key, postings.pack(), None)
+        for key, numbers in self._flags.items():
+            yield PackedKey(key, None, packed(numbers))
+
+    def unpack(self, entries: Iterable[Entry], found: Iterable[PackedKey]) -> None:
+        """Take in what `entries` and `pack` gave, in this order; the index must be empty."""
+        for entry in entries:
+            self._by_number += [_GONE] * (entry.number + 1 - len(self._by_number))
+            self._know(entry)
+        whole = list(range(len(self._by_number)))
+        for each in found:
+            if each.postings is not None:
+                self._keys[each.key] = Postings.unpack(each.postings, whole)
+            if each.flags is not None:
+                self._flags[each.key] = unpacked(each.flags)
+        self.renew(self._by_ref)
 
     def matching(self, key: str, value: str | None) -> BitMap:
         """Numbers of entities that have a key, with a value unless it is None; without case.
@@ -211,17 +255,20 @@ class CatalogIndex:
         entry.final, entry.digest = head.text, head.digest
         entry.etag_at, entry.end = head.etag_at, head.end
         found, flags = scan(entity)
-        self._by_ref[entry.ref] = self._by_uid[entry.uid] = self._by_number[number] = entry
-        self.everything.add(number)
-        for source, type, target in stated:
-            edges = self._edges[source]
-            edge = (type, target)
-            edges[edge] = edges.get(edge, 0) + 1
+        self._know(entry)
         self._post(number, found)
         for key in flags:
             self._flags[key] = added(self._flags.get(key), number)
         self._place(entry, found)
         return entry
+
+    def _know(self, entry: Entry) -> None:
+        self._by_ref[entry.ref] = self._by_uid[entry.uid] = self._by_number[entry.number] = entry
+        self.everything.add(entry.number)
+        for source, type, target in entry.stated:
+            edges = self._edges[source]
+            edge = (type, target)
+            edges[edge] = edges.get(edge, 0) + 1
 
     def _remove(self, entry: Entry) -> set[str]:
         number = entry.number
@@ -251,6 +298,7 @@ class CatalogIndex:
     def _relate(self, entry: Entry) -> None:
         edges = tuple(sorted(self._edges.get(entry.ref, ())))
         if edges == entry.edges:
+            entry.edges = edges  # of texts that are there once
             return
         before, after = set(relation_leaves(entry.edges or ())), set(relation_leaves(edges))
         keys = {key for key, _ in after}

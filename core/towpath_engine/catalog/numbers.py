@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyroaring import BitMap
 
-__all__ = ("Numbers", "added", "bitmap_of", "removed", "union")
+__all__ = ("Numbers", "added", "bitmap_of", "packed", "removed", "union", "unpacked")
 
 Numbers = int | BitMap
 """A set of entities: the number of the only one, or a bitmap."""
@@ -40,3 +40,13 @@ def union(sets: list[Numbers]) -> BitMap:
     found = BitMap([one for one in sets if isinstance(one, int)])
     several = [one for one in sets if not isinstance(one, int)]
     return BitMap.union(found, *several) if several else found
+
+
+def packed(numbers: Numbers) -> int | bytes:
+    """The set in a form that can be written to a file."""
+    return numbers if isinstance(numbers, int) else numbers.serialize()
+
+
+def unpacked(found: int | bytes) -> Numbers:
+    """The set that `packed` gave."""
+    return found if isinstance(found, int) else BitMap.deserialize(found)

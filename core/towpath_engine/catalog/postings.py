@@ -9,19 +9,37 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import msgspec
 from pyroaring import BitMap
 
-from towpath_engine.catalog.numbers import Numbers, added, bitmap_of, removed, union
+from towpath_engine.catalog.numbers import (
+    Numbers,
+    added,
+    bitmap_of,
+    packed,
+    removed,
+    union,
+    unpacked,
+)
 from towpath_engine.catalog.ordered import OrderedTexts
 from towpath_engine.catalog.texts import EDGE, JoinedText, edged
 
-__all__ = ("Postings",)
+__all__ = ("PackedPostings", "Postings")
 
 _MOST_TERMS = 512
 _WORD = re.compile(r"[^\W_]+")
 """Letters and digits, as `str.isalnum` has them."""
+
+
+class PackedPostings(msgspec.Struct, frozen=True, array_like=True):
+    """Postings in a form that can be written to a file; see the fields of `Postings`."""
+
+    values: dict[str, int | bytes]
+    cased: dict[str, str | dict[str, int | bytes]]
+    bare: int | bytes | None
+    words: PackedPostings | None
 
 
 class Postings:
@@ -143,6 +161,47 @@ class Postings:
             for pattern, found in self._terms.items():
                 if pattern in whole:
                     found.discard(number)
+
+    def pack(self) -> PackedPostings:
+        """All that is noted, but for what is kept of questions."""
+        return PackedPostings(
+            {low: packed(numbers) for low, numbers in self._values.items()},
+            {
+                low: forms if isinstance(forms, str) else {k: packed(n) for k, n in forms.items()}
+                for low, forms in self._cased.items()
+            },
+            None if self._bare is None else packed(self._bare),
+            None if self._words is None else self._words.pack(),
+        )
+
+    @classmethod
+    def unpack(cls, found: PackedPostings, whole: Sequence[int]) -> Postings:
+        """The postings that `pack` gave.
+
+        Args:
+            found: the postings.
+            whole: all numbers, each at its own place: most values have but one, and a number of
+                their own for each would take as much memory as the texts.
+        """
+        made = cls()
+        made._values = {
+            low: whole[numbers] if isinstance(numbers, int) else unpacked(numbers)
+            for low, numbers in found.values.items()
+        }
+        made._valued = union(list(made._values.values()))
+        for low in made._values:  # each text is there once
+            if (forms := found.cased.get(low)) is not None:
+                made._cased[low] = (
+                    forms if isinstance(forms, str) else {k: unpacked(n) for k, n in forms.items()}
+                )
+        made._bare = None if found.bare is None else unpacked(found.bare)
+        if found.words is not None:
+            made._words = cls.unpack(found.words, whole)
+            for low, numbers in made._values.items():
+                for number in (numbers,) if isinstance(numbers, int) else numbers:
+                    before = made._of.get(number)
+                    made._of[number] = low if before is None else f"{before}{EDGE}{low}"
+        return made
 
     def having(self) -> BitMap:
         """Those that have a value; not to be changed."""

@@ -9,6 +9,8 @@ the answers of both ways are the same bytes.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
@@ -70,7 +72,7 @@ class ShortWay:
         if scope["type"] == ScopeType.HTTP:
             if scope["method"] == "GET":
                 answer = await self._get(scope)
-            elif scope["method"] == "POST" and scope["path"] == _BY_REFS and _is_plain(scope):
+            elif scope["method"] == "POST" and scope["path"] == _BY_REFS:
                 answer, receive = await self._post(scope, receive)
         await (answer or self._app)(scope, receive, send)
 
@@ -82,15 +84,16 @@ class ShortWay:
 
     async def _post(self, scope: HTTPScope, receive: Receive) -> tuple[ASGIApp | None, Receive]:
         """The answer to a body, and where whoever reads on gets it from."""
-        if (who := await self._who(scope)) is None:
+        length = _plain_length(scope)
+        if length is None or (who := await self._who(scope)) is None:
             return None, receive  # a stranger's body is not waited for
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                event = await receive()
+                events = await _taken(receive, length)
         except TimeoutError:
             return answer_fault(scope["method"], scope["path"], too_slow()), receive
-        asked = _refs(event)
-        return self._answer(asked, who) if asked is not None else None, _again(event, receive)
+        asked = _refs(events, length)
+        return self._answer(asked, who) if asked is not None else None, _again(events, receive)
 
     async def _who(self, scope: HTTPScope) -> _Who | None:
         try:
@@ -139,34 +142,49 @@ def _read(path: str, query: bytes) -> _Asked | None:
     return _counting(query) if path == _FACETS else None
 
 
-def _is_plain(scope: HTTPScope) -> bool:
-    """Whether a request brings JSON of a length that is told, not compressed, and nothing else."""
+def _plain_length(scope: HTTPScope) -> int | None:
+    """How long a body is; None where there is more to it than JSON of a length that is told."""
     if scope["query_string"]:
-        return False
+        return None
     headers = scope["headers"]
     types = [value for name, value in headers if name == b"content-type"]
-    return types == [b"application/json"] and not any(name in _ENCODED for name, _ in headers)
-
-
-def _refs(event: ReceiveMessage) -> ByRefsBody | None:
-    """What a body asks for, where it came whole and names references only."""
-    if event["type"] != "http.request" or event["more_body"]:
+    lengths = [value for name, value in headers if name == b"content-length"]
+    if types != [b"application/json"] or any(name in _ENCODED for name, _ in headers):
         return None
-    if len(event["body"]) > _MOST_BODY:
+    length = _number(lengths[0].decode("latin-1")) if len(lengths) == 1 else None
+    return length if length is not None and length <= _MOST_BODY else None
+
+
+async def _taken(receive: Receive, length: int) -> list[ReceiveMessage]:
+    """The events of a body, up to its last byte; that nothing more comes need not be waited for."""
+    events: list[ReceiveMessage] = []
+    while length > 0:
+        event = await receive()
+        events.append(event)
+        if event["type"] != "http.request" or not event["more_body"]:
+            break
+        length -= len(event["body"])
+    return events
+
+
+def _refs(events: Sequence[ReceiveMessage], length: int) -> ByRefsBody | None:
+    """What a body asks for, where it came whole and names references only."""
+    content = b"".join(event["body"] for event in events if event["type"] == "http.request")
+    if len(content) != length:
         return None
     try:
-        body = msgspec.json.decode(event["body"], type=ByRefsBody)
+        body = msgspec.json.decode(content, type=ByRefsBody)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
     return body if body.query is None and not body.fields else None
 
 
-def _again(event: ReceiveMessage, receive: Receive) -> Receive:
-    """Gives an event that was taken once more, and then what comes."""
-    waiting = [event]
+def _again(events: Sequence[ReceiveMessage], receive: Receive) -> Receive:
+    """Gives events that were taken once more, and then what comes."""
+    waiting = deque(events)
 
     async def give() -> ReceiveMessage:
-        return waiting.pop() if waiting else await receive()
+        return waiting.popleft() if waiting else await receive()
 
     return give
 
