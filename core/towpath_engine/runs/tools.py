@@ -168,11 +168,7 @@ class RunStepTools:
     def wait_for(self, event: str, *, seconds: float | None = None) -> Any:
         """Wait for a signal to the run, and return its body."""
         _check_name(event)
-        if self._run.buffer.text(event) != event:
-            raise Invalid(
-                "The name of a signal holds one of the run's secrets.",
-                why="Who sees the run sees what it waits for.",
-            )
+        # Not masked: who sends it must know it.
         what = {"type": "signal", "event": event}
         wait = self._wait(f"wait:{event}", f"Wait for {event}", what, seconds=_duration(seconds))
         return came(wait, event)
@@ -293,9 +289,13 @@ class RunStepTools:
     def _key(self, name: str) -> str:
         """The key of the next part of that name: `name`, then `name#2`, below this step's own."""
         _check_name(name)
-        name = self._run.buffer.text(name)
-        self._names[name] += 1
-        own = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
+        shown = self._run.buffer.text(name)
+        self._names[shown] += 1
+        return self._run.key_of(self._below(name, shown), self._below(shown, shown))
+
+    def _below(self, name: str, counted: str) -> str:
+        count = self._names[counted]
+        own = name if count == 1 else f"{name}#{count}"
         return f"{self.of.key}/{own}" if self.of.key else own
 
     def _line(self, text: object) -> str:
