@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("core", "gateway", "plugins", "sdk", "contrib")
-POSSESSIVE_GROUP = re.compile(r"""(?<!\\)\)(?:[*+?]|\{[0-9,]+\})\+""")
+POSSESSIVE_GROUP = re.compile(r"""(?<![\\(])\)(?:[*+?]|\{[0-9,]+\})\+""")
 
 
 @pytest.mark.parametrize("room", ROOMS)
