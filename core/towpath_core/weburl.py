@@ -12,7 +12,7 @@ import re
 __all__ = ("is_url", "runs_script")
 
 _PLAIN = re.compile(
-    r"https?://(?:[A-Za-z0-9-]+\.)*+[A-Za-z][A-Za-z0-9-]*+(?::[0-9]{1,4})?+(?:[/?#][!-~]*+)?+"
+    r"https?://(?>(?:[A-Za-z0-9-]+\.)*)[A-Za-z][A-Za-z0-9-]*+(?::[0-9]{1,4})?(?:[/?#][!-~]*+)?"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _SPECIAL = frozenset({"http", "https", "ftp", "ws", "wss"})

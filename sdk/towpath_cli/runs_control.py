@@ -104,7 +104,7 @@ def retry(
     "resolve",
     examples=(
         "towpath runs resolve $RUN --happened --reason 'the bucket is there'",
-        "towpath runs resolve $RUN --not-happened --reason 'looked: no bucket' --secret API_KEY",
+        "towpath runs resolve $RUN --not-happened --reason 'no bucket' --secret KEY",
     ),
 )
 def resolve(

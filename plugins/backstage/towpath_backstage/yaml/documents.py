@@ -35,7 +35,7 @@ from towpath_core.errors import Place, Problem
 __all__ = ("parse_documents",)
 
 _SEPARATOR = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
-_EMPTY = re.compile(r"(?:\s++|[%#][^\n]*+|\.\.\.(?=\s|\Z))*+")
+_EMPTY = re.compile(r"(?>(?:\s++|[%#][^\n]*+|\.\.\.(?=\s|\Z))*)")
 _NUL_ESCAPE = re.compile(r"\\(?:0|x00|u0000|U00000000)")
 _REPAIRS = 50
 _REPAIRED_CHARACTERS = 4_000_000

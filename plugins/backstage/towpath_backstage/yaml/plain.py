@@ -16,13 +16,14 @@ from towpath_backstage.yaml.scalars import TYPED_STARTS, WORDS, typed
 __all__ = ("Plain", "plain_document")
 
 _START = re.compile(r"---(?: +#[^\n\r\ufeff]*+| *+)\n")
+# No group is possessive, for Python takes those wrongly before 3.11.5; none could match otherwise.
 _LINE = re.compile(
     r"""
     ^(\ *+)                                                       # 1 indentation
-    (-\ ++)?+                                                     # 2 the mark of an item
-    (?:([A-Za-z_$][A-Za-z0-9_.$/@+-]{0,200}):(?:\ ++|(?=\n)))?+   # 3 a key
+    (-\ ++)?                                                      # 2 the mark of an item
+    (?:([A-Za-z_$][A-Za-z0-9_.$/@+-]{0,200}):(?:\ ++|(?=\n)))?    # 3 a key
     (?:
-      ( \|[-+]?\n (?:\1\ [^\n\r\ufeff]*+\n | \ *+\n)++ )          # 4 a literal block
+      ( \|[-+]?\n (?:\1\ [^\n\r\ufeff]*+\n | \ *+\n)+ )           # 4 a literal block
     |
       (                                                           # 5 a value:
         [^\s\-?:,\[\]{}\#&*!|>'"%@`\ufeff] [^\n\r\t\ufeff:\#]*    #   plain text, with
@@ -30,10 +31,10 @@ _LINE = re.compile(
         (?<!\ )
       | "[^"\\\n\r\ufeff]*+" | '[^'\n\r\ufeff]*+'                 #   quoted, without escapes
       | \[\ *+ (?: [A-Za-z_][A-Za-z0-9_./@+$-]*+                  #   a list of words
-          (?: \ *+,\ *+[A-Za-z_][A-Za-z0-9_./@+$-]*+ )*+ \ *+ )?+ \]
+          (?: \ *+,\ *+[A-Za-z_][A-Za-z0-9_./@+$-]*+ )* \ *+ )? \]
       | \{\}
       )?
-      \ *+ (?: (?<![^\ \n])\#[^\n\r\ufeff]*+ )?+ \n               # a comment
+      \ *+ (?: (?<![^\ \n])\#[^\n\r\ufeff]*+ )? \n                # a comment
     )
     """,
     re.MULTILINE | re.VERBOSE,

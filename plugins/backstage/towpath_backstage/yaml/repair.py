@@ -22,7 +22,7 @@ _ESCAPE_PROBLEM = "found invalid Unicode character escape code"
 _BLANK_OR_COMMENT = re.compile(r"[ \t]*(?:#.*|\r)?")
 _MARKS_THEN_TAB = re.compile(r"^( *[-?:](?: +[-?:])*)[ \t]*\t[ \t]*")
 _MAY_OPEN_A_SCALAR = re.compile(r"[\"'|>]")
-_QUOTED = re.compile(r"'[^']*+('|$)|\"(?:[^\"\\]|\\.)*+(\"|$)")
+_QUOTED = re.compile(r"'[^']*+('|$)|\"(?>(?:[^\"\\]|\\.)*)(\"|$)")
 _PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 
