@@ -17,6 +17,7 @@ __all__ = (
     "Effect",
     "LogLevel",
     "Observed",
+    "OutcomeUnknown",
     "Rejected",
     "Retry",
     "RunKind",
@@ -58,6 +59,21 @@ class Rejected(StepFailed):
     """Somebody said no to an approval; `why` is the reason that was given."""
 
     code = "rejected"
+
+
+class OutcomeUnknown(StepFailed):
+    """An effect may have happened, nobody recorded it, and nothing can tell."""
+
+    code = "outcome-unknown"
+
+    @classmethod
+    def of(cls, name: str) -> OutcomeUnknown:
+        """The error for a step of that name."""
+        return cls(
+            f"Nobody knows whether the step {name!r} was done.",
+            why="It was begun, its end was not recorded, and it may not be repeated blindly.",
+            next="Look, then say what became of it: towpath runs resolve.",
+        )
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -186,6 +202,7 @@ class StepTools(Protocol):
         Raises:
             Cancelled: the run was asked to stop.
             LimitExceeded: the time was used up.
+            OutcomeUnknown: it may have been done, it is not repeatable, and nothing can tell.
             TowpathError: what `work` raised, at this attempt or before; this is journalled.
         """
         ...

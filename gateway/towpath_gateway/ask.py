@@ -121,8 +121,12 @@ class Ask(Request[Principal, Any, State]):
         content = await read_bytes(self.scope, self.receive, needed=False)
         return await self._decoded(content, type) if content else nothing
 
-    async def read_query(self, type: type[T]) -> T:
+    async def read_query(self, type: type[T], nothing: T | None = None) -> T:
         """The body of a read, which nothing is kept of: of two equal keys the last counts.
+
+        Args:
+            type: the shape asked for.
+            nothing: what it is where there is none; None where there must be one.
 
         Raises:
             Invalid: it is missing, no JSON, or of another shape; names the place.
@@ -130,7 +134,8 @@ class Ask(Request[Principal, Any, State]):
             TooLarge: it is too large.
             TooSlow: it did not come in time.
         """
-        return decode_body(await read_bytes(self.scope, self.receive), type)
+        content = await read_bytes(self.scope, self.receive, needed=nothing is None)
+        return decode_body(content, type) if content or nothing is None else nothing
 
     async def _decoded(self, content: bytes, type: type[T]) -> T:
         data = decode_body(content, type)

@@ -16,6 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from towpath_core.errors import Problem
+    from towpath_core.plugins import PluginHost
     from towpath_engine.catalog.offline import OfflineReport
 
 __all__ = ("app",)
@@ -23,6 +24,7 @@ __all__ = ("app",)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 GOOD, PROBLEMS, UNREAD = 0, 1, 2
+_READING = ("towpath_entity_kinds:", "towpath_descriptor_formats:", "towpath_catalog_sources:")
 
 
 class Form(StrEnum):
@@ -79,10 +81,24 @@ async def _report(targets: list[str], origin: str) -> OfflineReport:
     settings = load_settings(roots=_roots(targets))
     host = await asyncio.to_thread(PluginHost.load, settings.plugins)
     try:
+        _see_that_it_reads(host)
         rules = CatalogRules(settings.catalog_rules)
         return await validate_targets(host, targets, rules=rules, origin=origin)
     finally:
         host.close()
+
+
+def _see_that_it_reads(host: PluginHost) -> None:
+    """Refuse to go on without a plugin that knows kinds or reads files: all would seem wrong.
+
+    Raises:
+        SettingsError: says which plugin does not start, and why.
+    """
+    from towpath_core.errors import SettingsError
+
+    for plugin in host.describe():
+        if plugin.state == "failed" and (plugin.why or "").startswith(_READING):
+            raise SettingsError(f"The plugin {plugin.name} does not start.", why=plugin.why)
 
 
 def _roots(targets: list[str]) -> list[Path]:

@@ -168,7 +168,7 @@ def refresh(
         return
     report = session.platform.locations.refresh(id, full=full)
     if not session.out.wire(report):
-        session.out.say(f"{report.target}: {amount(len(report.entity_refs), 'entity')}")
+        session.out.say(f"{report.target}: {_amount_read(report)}")
     _end_with_problems(session, [report])
 
 
@@ -266,8 +266,14 @@ def _added(session: Session, target: str, type: str | None) -> LocationReport:
     target, type = _named(target, type)
     report = session.platform.locations.add(target, type=type)
     done = "Registered" if report.created else "Read again"
-    session.out.say(f"{done} {report.target}: {amount(len(report.entity_refs), 'entity')}")
+    session.out.say(f"{done} {report.target}: {_amount_read(report)}")
     return report
+
+
+def _amount_read(report: LocationReport) -> str:
+    if report.problems and not report.entity_refs and not report.created:
+        return "no entity could be read"
+    return amount(len(report.entity_refs), "entity")
 
 
 def _planned(session: Session, target: str, type: str | None) -> LocationPlan:

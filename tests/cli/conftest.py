@@ -84,7 +84,7 @@ def spawn(environ: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[
             env={**environ, **more},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
 
     return go

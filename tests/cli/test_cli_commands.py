@@ -145,6 +145,16 @@ def test_what_is_held_is_confirmed_by_what_was_seen(run, served: Served) -> None
     assert "Removed 2 entities." in done.stderr
 
 
+def test_a_reading_that_failed_does_not_tell_that_nothing_is_held(run, served: Served) -> None:
+    target = "https://git.example.com/demo.yaml"
+    run("catalog", "add", target)
+    served.problems = [{"code": "unavailable", "message": "It does not answer.", "file": target}]
+    served.entities.clear()
+    done = run("catalog", "refresh", target)
+    assert done.exit_code == 1
+    assert f"{target}: no entity could be read" in done.stderr
+
+
 def test_warnings_do_not_end_with_1(run, served: Served) -> None:
     served.warnings = [{"code": "dangling", "message": "x is not there", "file": "a.yaml"}] * 12
     done = run("catalog", "add", "https://git.example.com/all.yaml")

@@ -178,7 +178,7 @@ async def test_one_whose_location_cannot_be_read(platform, source, target, down)
     found = await explain(platform, "a")
     why = "The dict does not answer." if down else f"There is no {target}."
     assert found.state == "there"
-    assert "as it was before: its source could not be read" in found.summary
+    assert "as it was before; its source could not be read: " in found.summary
     assert why in found.summary
     (read,) = [stage for stage in found.stages if stage.name == "read"]
     assert (read.outcome, read.message) == ("failed", why)
@@ -193,7 +193,7 @@ async def test_one_whose_file_cannot_be_reached_from_its_location(platform, sour
     source.files["/b.yaml"] += b"#" * 1_000
     await platform.catalog.refresh(ADA, place.id)
     found = await explain(platform, "b")
-    assert "its source could not be read, because of /all.yaml:" in found.summary
+    assert "its source could not be read: /all.yaml:" in found.summary
     assert ("read", "failed") in stages(found)
     assert ("read", "ok") in stages(await explain(platform, "c"))
 

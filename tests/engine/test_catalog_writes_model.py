@@ -209,7 +209,7 @@ class Writes(RuleBasedStateMachine):
                     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_writes_history_and_watches_agree_with_a_model(engine_url, tmp_path):
     Writes.url, Writes.home = engine_url, tmp_path
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]

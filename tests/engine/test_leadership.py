@@ -29,7 +29,7 @@ async def work():
     finally:
         print("over", flush=True)
 
-asyncio.run(lead(sys.argv[1], int(sys.argv[2]), work, retry_seconds=0.1, silent_seconds=2.0))
+asyncio.run(lead(sys.argv[1], int(sys.argv[2]), work, retry_seconds=0.1, silent_seconds=6.0))
 """
 
 
@@ -67,7 +67,7 @@ async def test_a_leader_that_stands_still_is_followed_and_knows_it_when_it_goes_
     async with another(database_url) as process:
         await says(process, "began")
         task = asyncio.create_task(lead(database_url, KEY, work, retry_seconds=0.1))
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(7.0)
         assert not began.is_set()
         os.kill(process.pid, signal.SIGSTOP)
         await asyncio.wait_for(began.wait(), SECONDS)

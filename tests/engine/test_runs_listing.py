@@ -77,6 +77,24 @@ async def test_each_filter_lets_through_what_it_names(shelf):
     assert await shelf.ids(kind="scaffold", queue="night") == []
 
 
+async def test_a_list_holds_no_input_and_no_big_output(shelf):
+    """However much runs were sent and gave, a page of them is small."""
+    outputs = [{"x": "small"}, None, {"x": "a" * 17_000}, {"x": random.randbytes(20_000).hex()}]
+    for output in outputs:
+        run_id = await shelf.put(state="succeeded")
+        async with shelf.database.begin() as transaction:
+            change = update(RUNS).where(RUNS.c.id == run_id)
+            await transaction.execute(change.values(output=output, input={"n": 1}))
+    for who in (ADA, ADMIN):
+        found = await shelf.runs.list(who)
+        assert [info.output for info in found[::-1]] == [{"x": "small"}, None, None, None]
+        assert {info.input for info in found} == {None}
+        whole = [await shelf.runs.get(who, info.id) for info in found[::-1]]
+        assert [(info.input, info.output) for info in whole] == [({"n": 1}, o) for o in outputs]
+        statement = str(runs_of(who, RunFilter(), limit=50))
+        assert "runs.input" not in statement and "runs.secrets" not in statement
+
+
 async def test_times_cut_a_half_open_piece(shelf):
     ids = [await shelf.put() for _ in range(5)]
     at = {info.id: info.created_at for info in await shelf.runs.list(ADA)}

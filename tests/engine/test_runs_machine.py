@@ -26,12 +26,12 @@ from hypothesis.stateful import (
 from sqlalchemy import delete, func, select, text, update
 
 from towpath_core.errors import Cancelled, Conflict, LimitExceeded, StepFailed
-from towpath_core.runs import RUN_ENDED
+from towpath_core.runs import RUN_ENDED, OutcomeUnknown
 from towpath_engine.runs.beginning import begin_attempt
 from towpath_engine.runs.context import RunContext
 from towpath_engine.runs.ending import hand_back
 from towpath_engine.runs.journal import ErrorInfo, FenceLost, load_steps
-from towpath_engine.runs.outcomes import OutcomeUnknown, Wait
+from towpath_engine.runs.outcomes import Wait
 from towpath_engine.runs.parking import park
 from towpath_engine.runs.sweeping import Sweep
 from towpath_engine.runs.tables import EVENTS, RUNS, STEPS

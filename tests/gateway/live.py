@@ -88,7 +88,7 @@ class Live:
     def wait(self) -> int:
         assert self.process is not None
         assert self.process.stdout is not None
-        status = self.process.wait(60)
+        status = self.process.wait(120)
         if self._drain is not None:
             self._drain.join(10)
         self.process.stdout.close()

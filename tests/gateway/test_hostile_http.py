@@ -134,7 +134,7 @@ def test_odd_requests_get_an_answer_or_nothing(live: Live) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "CONNECT", "FOO", "get", "PROPFIND"])
 def test_odd_methods_are_405_and_say_what_is_allowed(live: Live, method: str) -> None:
-    answer = ask(live, method, "/api/v1/info", timeout=60)
+    answer = ask(live, method, "/api/v1/info")
     refused(answer, 405, 400)
     if answer.status == 405:
         assert answer.headers["allow"] == "get, head, options"
@@ -173,7 +173,7 @@ def test_head_of_a_stream_ends(live: Live, api: httpx.Client) -> None:
 
 
 def test_options_tells_methods_to_the_known_and_opens_nothing(live: Live) -> None:
-    answer = ask(live, "OPTIONS", "/api/v1/info", timeout=60)
+    answer = ask(live, "OPTIONS", "/api/v1/info")
     assert answer.status == 204
     assert "get" in answer.headers["allow"]
     preflight = head(
@@ -214,7 +214,7 @@ def test_forwarded_headers_make_no_difference(live: Live) -> None:
     stranger = send(live, head(live, "GET", "/api/v1/info", *SPOOFED, token="none"))
     refused(stranger, 401)
     answer = ask(live, "GET", "/api/v1/info", *SPOOFED)
-    plain = ask(live, "GET", "/api/v1/info", timeout=60)
+    plain = ask(live, "GET", "/api/v1/info")
     assert answer.body == plain.body
 
 

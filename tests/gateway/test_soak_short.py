@@ -28,7 +28,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_whatever_dies_every_run_ends_and_every_effect_is_there_once(folder: Path) -> None:
     seed, phase = 7, PHASES["short"]
     result = asyncio.run(perform("short", phase, phase.quick, folder, Ports(), seed))

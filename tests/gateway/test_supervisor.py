@@ -69,7 +69,7 @@ def run(*arguments: str, live: Live, **env: str) -> subprocess.CompletedProcess[
         cwd=live.folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -133,7 +133,7 @@ def test_a_stop_in_the_middle_of_the_start_leaves_nothing(live: Live, seconds: f
     process = begin(live)
     time.sleep(seconds)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode in (0, -signal.SIGTERM), (live.folder / "log").read_text()
     assert left_of(live) == []
     assert "Traceback" not in (live.folder / "log").read_text()
@@ -151,7 +151,7 @@ def test_a_gateway_that_cannot_start_ends_everything(live: Live) -> None:
     )
     live.env["PYTHONPATH"] = f"{live.folder / 'site'}:{live.env.get('PYTHONPATH', '')}"
     process = begin(live)
-    _, _ = process.communicate(timeout=60)
+    _, _ = process.communicate(timeout=120)
     log = (live.folder / "log").read_text()
     assert process.returncode == 1, log
     assert "The gateway ended with status" in log
@@ -213,7 +213,7 @@ def test_no_token_is_ever_logged(live: Live) -> None:
         client.get(f"/api/v1/runs/{live.token}")
         client.post("/api/v1/plans", json={"offering": live.token, "name": live.token})
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     log = (live.folder / "log").read_text()
     assert log
     for secret in (live.token, made["token"], live.token[40:60]):

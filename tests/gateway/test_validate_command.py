@@ -29,7 +29,7 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
     command = [sys.executable, "-m", "towpath_cli", "catalog", "validate", *arguments]
     env = {**kept, "TOWPATH_HOME": str(folder / "home"), **environ}
     return subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -103,6 +103,16 @@ def test_json_has_every_document(folder: Path) -> None:
         "pointer": "/spec/children/0",
     }
     assert bad["problems"][0]["code"] == "envelope"
+
+
+def test_a_declaration_of_kinds_that_is_wrong_is_named(folder: Path) -> None:
+    (folder / "kinds.yaml").write_text("kind: Server\napiVersions: []\n")
+    settings = folder / "towpath.toml"
+    settings.write_text(f'[plugins.backstage]\nkinds = ["{folder}/kinds.yaml"]\n')
+    done = run(folder, "good.yaml", TOWPATH_CONFIG=str(settings))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "The plugin backstage does not start" in done.stderr
+    assert f"{folder}/kinds.yaml:2:" in done.stderr
 
 
 def sarif(folder: Path, *arguments: str) -> Any:

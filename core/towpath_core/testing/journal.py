@@ -13,10 +13,9 @@ from typing import Any
 import msgspec
 
 from towpath_core.errors import Cancelled, Conflict, Invalid, StepFailed, TowpathError
-from towpath_core.runs import Suspended, TimedOut, Undo
+from towpath_core.runs import OutcomeUnknown, Suspended, TimedOut, Undo
 from towpath_core.testing.records import (
     Crash,
-    OutcomeUnknown,
     RecordedChild,
     RecordedStep,
     RecordedUndo,
@@ -126,7 +125,7 @@ class Journal:
             begun = step.attempts > 0 and step.state in ("running", "cancelled", "unknown")
             if begun and not repeatable:
                 step.state = "unknown"
-                raise OutcomeUnknown(f"Nobody knows whether the step {name!r} was done.")
+                raise OutcomeUnknown.of(name)
             # To go on after a wait is no further attempt.
             step.attempts += step.state != "waiting"
             step.state = "running"

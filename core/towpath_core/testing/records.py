@@ -6,20 +6,14 @@ from typing import Any
 
 import msgspec
 
-from towpath_core.errors import StepFailed, TowpathError, restored
+from towpath_core.errors import TowpathError, restored
 from towpath_core.runs import StepState
 
-__all__ = ("Crash", "OutcomeUnknown", "RecordedChild", "RecordedStep", "RecordedUndo")
+__all__ = ("Crash", "RecordedChild", "RecordedStep", "RecordedUndo")
 
 
 class Crash(BaseException):
     """The worker dies here, as by `kill -9`: nothing that comes after is kept."""
-
-
-class OutcomeUnknown(StepFailed):
-    """An effect may have happened, nobody recorded it, and nothing can tell."""
-
-    code = "outcome-unknown"
 
 
 class RecordedStep(msgspec.Struct):

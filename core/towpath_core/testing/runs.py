@@ -12,9 +12,9 @@ from copy import deepcopy
 from typing import Any
 
 from towpath_core.errors import Cancelled, LimitExceeded, Unavailable
-from towpath_core.runs import RETRY, RunKind, RunState, Suspended, Undoable
+from towpath_core.runs import RETRY, OutcomeUnknown, RunKind, RunState, Suspended, Undoable
 from towpath_core.testing.journal import plain
-from towpath_core.testing.records import Crash, OutcomeUnknown
+from towpath_core.testing.records import Crash
 from towpath_core.testing.tools import RecordingTools
 
 __all__ = ("RecordedRun", "take_back")

@@ -19,6 +19,7 @@ from towpath_core.runs import (
     Approval,
     LogLevel,
     Observed,
+    OutcomeUnknown,
     Retry,
     Secret,
     StepTools,
@@ -27,7 +28,7 @@ from towpath_core.runs import (
 )
 from towpath_core.testing.answers import Recorded
 from towpath_core.testing.journal import TIME, Journal
-from towpath_core.testing.records import OutcomeUnknown, RecordedStep
+from towpath_core.testing.records import RecordedStep
 
 __all__ = ("PatientTools", "RecordingTools")
 
@@ -235,7 +236,7 @@ class RecordingTools(Recorded):
     ) -> Observed:
         seen = observe(self) if observe is not None else None
         if seen is None:
-            raise OutcomeUnknown(f"Nobody knows whether the step {step.name!r} was done.")
+            raise OutcomeUnknown.of(step.name)
         return seen
 
     def _call(self, step: RecordedStep, work: Callable[[StepTools], Any]) -> Any:

@@ -131,7 +131,7 @@ def _present(trace: Trace) -> tuple[State, str]:
         problem = trace.unread
         at = _place(problem.file, problem.line)
         text = (
-            "It is in the catalog as it was before: its source could not be read, because of "
+            "It is in the catalog as it was before; its source could not be read: "
             f"{at}{': ' if at else ''}{problem.message}"
         )
     elif wrong := _wrong(trace):

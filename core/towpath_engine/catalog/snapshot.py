@@ -20,6 +20,7 @@ from pathlib import Path
 from struct import Struct
 from sys import intern
 from typing import IO, TypeVar
+from unicodedata import unidata_version
 
 import msgspec
 import pyroaring
@@ -197,7 +198,9 @@ def _exactly(file: IO[bytes], length: int) -> bytes:
 @cache
 def _fingerprint() -> bytes:
     """Stands for the code that a file is good for."""
-    digest = hashlib.sha256(f"{msgspec.__version__} {pyroaring.__version__}".encode())
+    # How letters are made small changes with the tables of Python's Unicode.
+    versions = (msgspec.__version__, pyroaring.__version__, unidata_version)
+    digest = hashlib.sha256(" ".join(versions).encode())
     for name in _CODE:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.digest()

@@ -12,22 +12,19 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
 
 from towpath_core.errors import Cancelled, PluginError, TowpathError, Unavailable
-from towpath_core.runs import RunState, Suspended, TimedOut
+from towpath_core.runs import OutcomeUnknown, RunState, Suspended, TimedOut
 from towpath_engine.runs import journal_sql
-from towpath_engine.runs.beginning import begin_attempt
+from towpath_engine.runs.beginning import begin_attempt, is_late
 from towpath_engine.runs.context import RunContext
 from towpath_engine.runs.ending import hand_back
 from towpath_engine.runs.executing import Executor, Starting
 from towpath_engine.runs.faults import describe_error
-from towpath_engine.runs.journal import CLOCK, FenceLost, StepInfo, load_steps
+from towpath_engine.runs.journal import FenceLost, StepInfo, load_steps
 from towpath_engine.runs.measuring import StepTimes
-from towpath_engine.runs.outcomes import OutcomeUnknown
 from towpath_engine.runs.parking import park
 from towpath_engine.runs.service import secrets_purpose
-from towpath_engine.runs.tables import RUNS
 from towpath_engine.secrets import Sealer
 from towpath_engine.store.database import Database, DatabaseUnavailable, Transaction
 
@@ -189,9 +186,8 @@ class Attempts:
     async def _is_late(self, run: RunContext) -> bool:
         if run.deadline is None:
             return False
-        query = select(RUNS.c.deadline <= CLOCK).where(RUNS.c.id == run.id)
         async with self._database.begin() as transaction:
-            return bool((await transaction.execute(query)).scalar_one_or_none())
+            return await is_late(transaction, run.id)
 
     async def _hand_back(self, run: RunContext) -> None:
         try:

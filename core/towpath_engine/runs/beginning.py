@@ -14,7 +14,7 @@ from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.waits import lock_run, wait_of, write_outcome
 from towpath_engine.store.database import Transaction
 
-__all__ = ("begin_attempt",)
+__all__ = ("begin_attempt", "is_late")
 
 
 async def begin_attempt(
@@ -44,7 +44,7 @@ async def begin_attempt(
         if not await _is_due(transaction, run_id):
             return None
         events = await _time_is_up(transaction, run_id)
-    late = await _is_late(transaction, run_id)
+    late = await is_late(transaction, run_id)
     if not late and (why := await held_by(transaction, row, limits or {})) is not None:
         await hold(transaction, row, why)
         return None
@@ -72,7 +72,8 @@ async def begin_attempt(
     return {**begun, "late": late}
 
 
-async def _is_late(transaction: Transaction, run_id: UUID) -> bool:
+async def is_late(transaction: Transaction, run_id: UUID) -> bool:
+    """Whether the deadline of a run is over by the database's clock; without one it never is."""
     query = select(RUNS.c.id).where(RUNS.c.id == run_id, RUNS.c.deadline <= CLOCK)
     return (await transaction.execute(query)).first() is not None
 

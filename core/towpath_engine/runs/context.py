@@ -17,7 +17,7 @@ import msgspec
 
 from towpath_core.errors import Cancelled
 from towpath_core.identity import Principal
-from towpath_core.runs import Effect, Retry, RunState, StepState, Suspended, Undo
+from towpath_core.runs import Effect, OutcomeUnknown, Retry, RunState, StepState, Suspended, Undo
 from towpath_engine.runs.admission import make_room
 from towpath_engine.runs.buffer import EventBuffer
 from towpath_engine.runs.ending import end_run
@@ -33,7 +33,7 @@ from towpath_engine.runs.journal import (
     write_step,
 )
 from towpath_engine.runs.measuring import StepClock, StepTimes
-from towpath_engine.runs.outcomes import OutcomeUnknown, Wait, as_before
+from towpath_engine.runs.outcomes import Wait, as_before
 from towpath_engine.runs.tools import RunStepTools
 from towpath_engine.runs.trying import Work, try_often
 from towpath_engine.runs.writing import RunWriter

@@ -8,7 +8,18 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, case, cast, func, select, tuple_, union, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    select,
+    tuple_,
+    union,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import JSONB, array
 
 from towpath_core.identity import Principal
@@ -32,6 +43,9 @@ Mark = tuple[datetime, UUID]
 
 APPROVAL = "approval"
 """The type of a wait for somebody's yes."""
+
+_MOST_OUTPUT = 16 * 1024
+"""Bytes of an output that is shown in a list."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -94,17 +108,32 @@ class RunFilter(msgspec.Struct, frozen=True):
         return found
 
 
+def _listed() -> list[ColumnElement[Any]]:
+    """The columns of a run in a list: without its input and secrets, and a big output.
+
+    A page of runs would else hold as much as all of them were ever sent and gave.
+    """
+    c = RUNS.c
+    left_out = {"input", "output", "secrets"}
+    size = func.octet_length(cast(c.output, Text))
+    # First what is stored of it, compressed: that is known without a look at all of it.
+    kept = case(
+        (func.pg_column_size(c.output) > _MOST_OUTPUT, None), (size <= _MOST_OUTPUT, c.output)
+    )
+    return [*(one for one in c if one.name not in left_out), kept.label("output")]
+
+
 def runs_of(
     principal: Principal, wanted: RunFilter, *, limit: int, before: Mark | None = None
 ) -> Select[Any]:
-    """The rows of runs that somebody may see, newest first: `limit` at most, after `before`."""
+    """Runs that somebody may see, as they are listed, newest first: `limit`, after `before`."""
     c = RUNS.c
     conditions = wanted.conditions()
     if before is not None:
         conditions.append(tuple_(c.created_at, c.id) < tuple_(*before))
     newest = (c.created_at.desc(), c.id.desc())
     if principal.is_admin:
-        return select(RUNS).where(*conditions).order_by(*newest).limit(limit)
+        return select(*_listed()).where(*conditions).order_by(*newest).limit(limit)
     # Each half by its own index and no longer than the page: a run among a million is found fast.
     halves = [
         select(c.id).where(right, *conditions).order_by(*newest).limit(limit).subquery()
@@ -112,7 +141,7 @@ def runs_of(
     ]
     own_or_asked = union(*(select(half.c.id) for half in halves)).subquery()
     chosen = c.id.in_(select(own_or_asked.c.id))
-    return select(RUNS).where(chosen).order_by(*newest).limit(limit)
+    return select(*_listed()).where(chosen).order_by(*newest).limit(limit)
 
 
 def page_of_runs(

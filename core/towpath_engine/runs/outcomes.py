@@ -13,22 +13,7 @@ from towpath_core.errors import StepFailed, restored
 from towpath_core.runs import Approval, Rejected, Retry, TimedOut
 from towpath_engine.runs.journal import StepInfo
 
-__all__ = ("OutcomeUnknown", "Wait", "approved", "as_before", "came", "child_output", "pause")
-
-
-class OutcomeUnknown(StepFailed):
-    """An effect may have happened, nobody recorded it, and nothing can tell."""
-
-    code = "outcome-unknown"
-
-    @classmethod
-    def of(cls, name: str) -> OutcomeUnknown:
-        """The error for a step of that name."""
-        return cls(
-            f"Nobody knows whether the step {name!r} was done.",
-            why="It was begun, its end was not recorded, and it may not be repeated blindly.",
-            next="Look, then say what became of it: towpath runs resolve.",
-        )
+__all__ = ("Wait", "approved", "as_before", "came", "child_output", "pause")
 
 
 class Wait(msgspec.Struct, frozen=True):

@@ -20,14 +20,21 @@ __all__ = ("read_events", "row_of", "sees", "waits_of")
 _MOST_BYTES = 8 * 1024 * 1024
 
 
-async def row_of(transaction: Transaction, run_id: UUID) -> Mapping[Any, Any] | None:
-    """The row of a run, with `approvers`: all who were ever asked for a yes; None for no run."""
+async def row_of(
+    transaction: Transaction, run_id: UUID, *, whole: bool = False
+) -> Mapping[Any, Any] | None:
+    """The row of a run, with `approvers`: all who were ever asked for a yes; None for no run.
+
+    Its input and output are there only where it is asked for as a `whole`: they may be big.
+    """
     asked = (
         select(func.json_agg(STEPS.c.wait.op("->")("approvers")))
         .where(STEPS.c.run_id == run_id, STEPS.c.wait.op("->>")("type") == APPROVAL)
         .scalar_subquery()
     )
-    query = select(RUNS, asked.label("approvers")).where(RUNS.c.id == run_id)
+    left_out = {"secrets"} if whole else {"secrets", "input", "output"}
+    columns = (one for one in RUNS.c if one.name not in left_out)
+    query = select(*columns, asked.label("approvers")).where(RUNS.c.id == run_id)
     return (await transaction.execute(query)).mappings().one_or_none()
 
 

@@ -54,6 +54,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     Attributes:
         attempt: how often it was begun, which is also the fence of its writes.
         held: why it is queued and not offered to workers, where that is so.
+        input: None in a list.
+        output: None in a list, where it is big.
         waits: what its steps wait for; only of a run that waits.
     """
 
@@ -119,8 +121,8 @@ def info_of(row: Mapping[Any, Any], waits: Iterable[RunWait] = ()) -> RunInfo:
         title=row["title"],
         state=row["state"],
         attempt=row["attempt"],
-        input=row["input"],
-        output=row["output"],
+        input=row.get("input"),
+        output=row.get("output"),
         error=msgspec.convert(row["error"], ErrorInfo) if row["error"] else None,
         created_by=row["created_by"],
         created_ref=row["principal"]["entity_ref"],

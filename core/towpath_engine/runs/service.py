@@ -103,7 +103,7 @@ class RunService:
             NotFound: there is none that the asker may see.
         """
         async with self._database.begin() as transaction:
-            return await self._get(transaction, principal, run_id)
+            return await self._get(transaction, principal, run_id, whole=True)
 
     async def steps(self, principal: Principal, run_id: UUID) -> Sequence[StepInfo]:
         """The steps of a run that were begun, in order.
@@ -123,7 +123,10 @@ class RunService:
         limit: int = 50,
         before: Mark | None = None,
     ) -> Sequence[RunInfo]:
-        """Runs that the asker may see, newest first, at most `limit`, older than `before`."""
+        """Runs that the asker may see, newest first, at most `limit`, older than `before`.
+
+        Without their input, and without an output of more than 16 KiB.
+        """
         query = runs_of(principal, wanted or RunFilter(), limit=limit, before=before)
         async with self._database.begin() as transaction:
             rows = (await transaction.execute(query)).mappings().all()
@@ -191,8 +194,10 @@ class RunService:
         """Wake who follows the run named in a notification; all, when the feed was lost."""
         await self.following.on_notify(payload)
 
-    async def _get(self, transaction: Transaction, principal: Principal, run_id: UUID) -> RunInfo:
-        row = await row_of(transaction, run_id)
+    async def _get(
+        self, transaction: Transaction, principal: Principal, run_id: UUID, *, whole: bool = False
+    ) -> RunInfo:
+        row = await row_of(transaction, run_id, whole=whole)
         if row is None or not sees(principal, row):
             raise no_run(run_id)
         waits = await waits_of(transaction, [run_id] if row["state"] == "waiting" else [])

@@ -30,6 +30,7 @@ from towpath_core.runs import (
     Approval,
     LogLevel,
     Observed,
+    OutcomeUnknown,
     Retry,
     Secret,
     StepTools,
@@ -38,7 +39,6 @@ from towpath_core.runs import (
 )
 from towpath_engine.runs.journal import FenceLost, StepInfo
 from towpath_engine.runs.outcomes import (
-    OutcomeUnknown,
     Wait,
     approved,
     as_before,

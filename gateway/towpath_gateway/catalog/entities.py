@@ -166,7 +166,7 @@ class EntityController(Controller):
     @post("/entities/by-query", READ, op.QUERY_ENTITIES_BY_PREDICATE)
     async def by_predicate(self, request: Ask) -> Answer:
         """A page of entities that a predicate holds for."""
-        data = await request.read_query(ByQueryBody)
+        data = await request.read_query(ByQueryBody, ByQueryBody())
         text = data.full_text_filter
         question = Question(
             predicate=data.query,
@@ -271,7 +271,7 @@ def _order(body: OrderBody) -> Order:
 async def _counted(request: Ask, among: BitMap, asked: Sequence[str]) -> Answer:
     names = [name for name in asked if name]
     if not names:
-        raise Invalid("Missing facet parameter", next="Name a field, for example facet=kind.")
+        raise Invalid("Missing facet parameter: name a field, for example facet=kind.")
     visible = await request.visible()
     among = among if visible is None else among & visible
     counts = facets(request.platform.index, among, limited(names, MAX_FIELDS, "facets"))

@@ -103,6 +103,7 @@ QUERY_ENTITIES_BY_PREDICATE = Operation(
     id="queryEntitiesByPredicate",
     summary="Query entities by predicate",
     takes=ByQueryBody,
+    optional=True,
     request=ByQueryBody(
         limit=20,
         query=_PREDICATE,

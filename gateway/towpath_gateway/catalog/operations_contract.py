@@ -63,6 +63,7 @@ QUERY_LOCATIONS = Operation(
     id="queryLocations",
     summary="Query locations by predicate",
     takes=LocationQueryBody,
+    optional=True,
     request=LocationQueryBody(limit=20, query={"target": {"$hasPrefix": "https://git."}}),
     gives=(
         Given(

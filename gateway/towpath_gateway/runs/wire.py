@@ -97,7 +97,7 @@ class StepWire(Wire, frozen=True):
 
 
 class RunWire(Wire, frozen=True):
-    """A run; `input` and `steps` only where one run is asked for.
+    """A run; `input`, `steps`, and an `output` above 16 KiB only where one run is asked for.
 
     `held` says why a queued run is not offered to workers; `waiting` what a waiting one waits for;
     `undoes` whose effects it takes back.

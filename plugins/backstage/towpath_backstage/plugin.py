@@ -34,7 +34,7 @@ __all__ = (
 TOWPATH_SPEC = 1
 
 
-class _CatalogSettings(msgspec.Struct, frozen=True):
+class _CatalogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roots: tuple[str, ...] = ()
     yaml: YamlLimits = YamlLimits()
     kinds: tuple[str, ...] = ()

@@ -41,7 +41,7 @@ class Vendor:
             env={**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         return done.returncode, done.stdout
 

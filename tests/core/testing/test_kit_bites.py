@@ -14,7 +14,7 @@ import pytest
 from towpath_core.testing.conformance import contracts
 from towpath_core.testing.rules import rules_of
 
-pytestmark = pytest.mark.timeout(300)  # all cases run at once, and a machine may be busy
+pytestmark = pytest.mark.timeout(600)  # all cases run at once, and a machine may be busy
 
 CASES = Path(__file__).parent / "cases"
 FILES = ("actions", "kinds", "plugins", "provisioners", "run_kinds", "sources")
@@ -60,7 +60,7 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tu
         env={**os.environ, "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=560,
     )
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
     assert not (folder / "kit-was-here").exists()

@@ -26,11 +26,10 @@ from towpath_core.errors import (
     Unavailable,
 )
 from towpath_core.provisioning import Offering, Output, Size
-from towpath_core.runs import Observed
+from towpath_core.runs import Observed, OutcomeUnknown
 from towpath_core.testing import RecordingContext, RecordingTools, forbid_io
 from towpath_core.testing.offers import inspect_offer, schema_faults
 from towpath_core.testing.quiet import IoAttempted
-from towpath_core.testing.records import OutcomeUnknown
 
 
 class TestTools:

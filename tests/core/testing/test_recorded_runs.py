@@ -15,9 +15,9 @@ from towpath_core.errors import (
     StepFailed,
     Unavailable,
 )
-from towpath_core.runs import Observed, Rejected, Retry, Suspended, TimedOut, Undo
+from towpath_core.runs import Observed, OutcomeUnknown, Rejected, Retry, Suspended, TimedOut, Undo
 from towpath_core.testing import RecordedRun, RecordingTools, take_back
-from towpath_core.testing.records import Crash, OutcomeUnknown
+from towpath_core.testing.records import Crash
 from towpath_core.testing.tools import PatientTools
 
 

@@ -232,7 +232,7 @@ def test_without_roots_nothing_is_read_and_the_setting_is_named(root: Path) -> N
     error = refused(FolderSource(), f"{root}/all.yaml")
     assert isinstance(error, Forbidden)
     assert "`roots`" in str(error)
-    assert "[plugins.backstage]" in str(error)
+    assert "[catalog]" in str(error) and "--root" in str(error)
     with pytest.raises(Forbidden):
         FolderSource().resolve(f"{root}/all.yaml", "./x.yaml")
 

@@ -44,7 +44,7 @@ def test_without_settings_it_reads_nothing(hooks: pluggy.HookRelay, tmp_path: Pa
 
 def test_it_offers_yaml_with_its_budgets(hooks: pluggy.HookRelay) -> None:
     ((usual,),) = hooks.towpath_descriptor_formats(settings={})
-    ((small,),) = hooks.towpath_descriptor_formats(settings={"yaml": {"depth": 1}, "other": 1})
+    ((small,),) = hooks.towpath_descriptor_formats(settings={"yaml": {"depth": 1}})
     deep = b"a: {b: {c: 1}}"
     assert usual.parse(deep, "f")[0].value == {"a": {"b": {"c": 1}}}
     assert "`depth` of 1" in small.parse(deep, "f")[0].problems[0].message
@@ -74,6 +74,7 @@ WRONG = [
     {"yaml": {"dept": 5}},
     {"yaml": {"nodes": "many"}},
     {"yaml": []},
+    {"kindz": ["/srv/kinds.yaml"]},
 ]
 
 
