@@ -444,7 +444,9 @@ def test_only_the_orders_that_were_asked_for_lately_are_kept():
 
 
 @pytest.mark.parametrize("field", ["metadata.name", "spec.alias"])
-@pytest.mark.parametrize("term", ["9", "n-1", "n-12", "n-123", "nothing", "\0", "-", "12-n-1"])
+@pytest.mark.parametrize(
+    "term", ["9", "n-1", "n-12", "n-123", "nothing", "\0", "-", "12-n-1", "-1", "x-", "n 1"]
+)
 def test_a_term_is_found_among_many_values_while_they_come_and_go(term, field):
     index = CatalogIndex()
 
