@@ -143,8 +143,8 @@ class StepTools(Protocol):
 
     All methods are safe to call from the thread that plugin code was called in, and raise
     `Suspended` where they say so; the code is called again from its top when the run goes on.
-    What was done in `step` is not done again then. What is logged is masked against the run's
-    secrets before it is stored.
+    What was done in `step` is not done again then. What is logged, what is asked and the names of
+    steps are masked against the run's secrets before they are stored; names of signals are not.
     """
 
     run_id: str

@@ -20,11 +20,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from towpath_core.errors import SettingsError, TowpathError
 
-__all__ = ("Sealer", "mask")
+__all__ = ("MASK", "Sealer", "mask")
 
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 _MASKED = 4
+MASK = "***"
+"""What stands in the place of a secret."""
 
 
 class Sealer:
@@ -122,7 +124,7 @@ def mask(text: str, secrets: Iterable[str]) -> str:
     whole = list(secrets)
     lines = [line.strip() for secret in whole for line in secret.splitlines()]
     for secret in sorted({s for s in (*whole, *lines) if len(s) >= _MASKED}, key=len, reverse=True):
-        text = text.replace(secret, "***")
+        text = text.replace(secret, MASK)
     return text
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 
-from towpath_engine.memory import spare_garbage
+from towpath_engine.memory import spare_garbage, use_few_arenas
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
 
@@ -24,6 +24,7 @@ async def begun(settings: EngineSettings) -> AsyncIterator[Servers]:
 
     Garbage is not looked for until `look_for_garbage`, which is for whoever is ready.
     """
+    use_few_arenas()
     spare_garbage()
     servers = Servers()
     servers.begin(settings)

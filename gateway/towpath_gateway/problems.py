@@ -204,10 +204,16 @@ def _headers(fault: TowpathError, error: Exception) -> list[Header]:
         return [(b"www-authenticate", text.encode())]
     if fault.code == "unauthenticated":
         return [(b"www-authenticate", b'Bearer realm="towpath"')]
-    if isinstance(error, HTTPException) and (allowed := (error.headers or {}).get("allow")):
-        methods = {*allowed.split(", ")} | ({"HEAD"} if "GET" in allowed else set())
-        return [(b"allow", ", ".join(sorted(methods)).encode())]
+    if isinstance(error, HTTPException) and (allowed := _allowed(error)):
+        return [(b"allow", allowed.encode())]
     return []
+
+
+def _allowed(error: HTTPException) -> str:
+    """The methods that a path takes, as `Allow` lists them; empty where that is not the matter."""
+    allowed = (error.headers or {}).get("allow", "")
+    methods = {*allowed.split(", ")} | ({"HEAD"} if "GET" in allowed else set())
+    return ", ".join(sorted(methods))
 
 
 def _known(error: Exception) -> TowpathError | None:
@@ -217,8 +223,19 @@ def _known(error: Exception) -> TowpathError | None:
         what = "; ".join(problem.message for problem in problems) or error.detail
         return Invalid(what, problems=problems)
     if isinstance(error, HTTPException) and (error.status_code < 500 or error.status_code == 503):
-        return _Framework(_BY_STATUS.get(error.status_code, "invalid"), error.detail)
+        return _refused(error)
     return None
+
+
+def _refused(error: HTTPException) -> TowpathError:
+    """A request that the framework has no handler for, told so that one can go on."""
+    fault = _Framework(_BY_STATUS.get(error.status_code, "invalid"), error.detail)
+    if error.status_code == 404:
+        fault = _Framework(fault.code, "There is nothing at this path.")
+        fault.next = "/api/v1/openapi.json has those that there are."
+    elif error.status_code == 405 and (allowed := _allowed(error)):
+        fault = _Framework(fault.code, f"This path takes no such method, but {allowed}.")
+    return fault
 
 
 class _Framework(TowpathError):

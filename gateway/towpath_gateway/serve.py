@@ -18,7 +18,7 @@ from granian.server.embed import Server
 
 from towpath_core.errors import Conflict, Unavailable
 from towpath_core.identity import Principal
-from towpath_engine.memory import look_for_garbage, use_few_arenas
+from towpath_engine.memory import look_for_garbage
 from towpath_engine.platform import Platform, open_platform
 from towpath_engine.servers import Servers
 from towpath_engine.settings import EngineSettings
@@ -72,7 +72,6 @@ async def serve(
         SettingsError: the configuration is wrong.
         Unavailable: the database does not answer.
     """
-    use_few_arenas()
     async with open_platform(settings, servers=servers) as platform:
         demo = demo_of(settings)
         if demo is not None:
@@ -148,7 +147,6 @@ async def work(
     stop: Stop,
 ) -> None:
     """Do runs, from these queues or all, until asked to stop; those under way may end."""
-    use_few_arenas()
     opening = open_platform(settings, index=False, servers=servers)
     async with opening as platform, keeping_time(platform):
         worker = platform.worker(concurrency=concurrency, queues=queues)

@@ -10,7 +10,7 @@ import typer
 
 from towpath_cli.asking import confirmed
 from towpath_cli.catalog_plan import Plan, show_plans
-from towpath_cli.catalog_words import LocationId, amount, location_id
+from towpath_cli.catalog_words import LocationId, amount, location_id, say_if_name
 from towpath_cli.extensions import CatalogGroup
 from towpath_cli.failure import Failed
 from towpath_cli.output import ago
@@ -89,8 +89,10 @@ def get(
     rows = [(one.ref, one.spec.get("type"), one.spec.get("owner"), _title(one)) for one in listed]
     if rows:
         session.out.table(("NAME", "TYPE", "OWNER", "TITLE"), rows)
-    else:
-        session.out.say("Nothing of that sort. What there is: towpath get")
+        return
+    session.out.say("Nothing of that sort. What there is: towpath get")
+    if what:
+        say_if_name(session, what)
 
 
 @command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,9 @@ import typer
 from towpath_cli.failure import NOT_FOUND, Failed
 from towpath_cli.session import Session
 
-__all__ = ("LocationId", "amount", "location_id")
+__all__ = ("LocationId", "amount", "location_id", "say_if_name")
+
+_NAMED = 5
 
 LocationId = Annotated[
     str, typer.Argument(metavar="LOCATION", help="Id of the location, or its target.")
@@ -28,6 +31,13 @@ def location_id(session: Session, named: str) -> str:
         if one.target == path:
             return one.id
     raise Failed(f"There is no location {named}.", next="towpath catalog ls", code=NOT_FOUND)
+
+
+def say_if_name(session: Session, word: str) -> None:
+    """Say which entities have a name, where somebody took it for a kind."""
+    named = session.platform.entities.list(filter=f"metadata.name={word}", page_size=_NAMED)
+    if refs := [str(one.ref) for one in islice(named, _NAMED)]:
+        session.out.say(f"{word} is a name: towpath get {' or '.join(refs)}")
 
 
 def amount(count: int, noun: str) -> str:

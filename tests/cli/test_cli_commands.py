@@ -50,7 +50,9 @@ def test_nothing_of_a_kind(run) -> None:
     done = run("get", "spaceship")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "Nothing" in done.stderr
+    assert "is a name" not in done.stderr
     assert json.loads(run("get", "spaceship", "-o", "json").stdout) == []
+    assert "shop-1 is a name: towpath get component:default/shop-1" in run("get", "shop-1").stderr
 
 
 def test_one_entity(run) -> None:

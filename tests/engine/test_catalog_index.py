@@ -240,7 +240,9 @@ def test_filters_are_any_of_all_of_any(history, groups):
         wanted = set()
         for group in groups:
             among = set(model.entities)
-            for key, alternatives in group.items():
+            for key, said in group.items():
+                # Beside a value, that the key exists says nothing.
+                alternatives = [v for v in said if v is not None] or [None]
                 among &= set().union(*(model.matching(key, v) for v in alternatives))
             wanted |= among
     assert uids(index, select(index, parse_filters(texts))) == wanted
@@ -442,7 +444,9 @@ def test_only_the_orders_that_were_asked_for_lately_are_kept():
 
 
 @pytest.mark.parametrize("field", ["metadata.name", "spec.alias"])
-@pytest.mark.parametrize("term", ["9", "n-1", "n-12", "n-123", "nothing", "\0", "-", "12-n-1"])
+@pytest.mark.parametrize(
+    "term", ["9", "n-1", "n-12", "n-123", "nothing", "\0", "-", "12-n-1", "-1", "x-", "n 1"]
+)
 def test_a_term_is_found_among_many_values_while_they_come_and_go(term, field):
     index = CatalogIndex()
 
@@ -573,9 +577,10 @@ def test_a_filter_without_a_key_is_refused(text):
 
 
 def test_filters_are_trimmed_split_at_the_first_sign_and_without_case():
-    assert parse_filters([" Kind = A=B , spec.x ,, ", "", "a="]) == (
+    assert parse_filters([" Kind = A=B , spec.x ,, ", "", "a=,b", "b,b=c,b"]) == (
         {"kind": ["a=b"], "spec.x": [None]},
-        {"a": [""]},
+        {"a": [""], "b": [None]},
+        {"b": ["c"]},
     )
 
 

@@ -95,6 +95,20 @@ async def test_a_list_holds_no_input_and_no_big_output(shelf):
         assert "runs.input" not in statement and "runs.secrets" not in statement
 
 
+async def test_a_list_holds_no_big_subject_of_a_question(shelf):
+    small, big = {"plan": "x"}, {"plan": ["x" * 100] * 200}
+    for subject in (small, big):
+        run_id = await shelf.put(state="waiting")
+        await shelf.ask(run_id, "user:default/eve", subject=subject)
+    for who in (ADA, EVE, ADMIN):
+        waits = [info.waits[0] for info in await shelf.runs.list(who)]
+        assert [(wait.question, wait.subject) for wait in waits] == [
+            ("May I?", None),
+            ("May I?", small),
+        ]
+    assert (await shelf.runs.get(EVE, run_id)).waits[0].subject == big
+
+
 async def test_times_cut_a_half_open_piece(shelf):
     ids = [await shelf.put() for _ in range(5)]
     at = {info.id: info.created_at for info in await shelf.runs.list(ADA)}

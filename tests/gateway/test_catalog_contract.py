@@ -178,6 +178,14 @@ def test_locations_are_queried_and_paged(
     query = {"query": {"target": registered["target"].upper()}}
     found = api.post(f"{url}/", json=query).json()
     assert found == {"items": [registered], "totalItems": 1, "pageInfo": {}}
+    ref = registered["entityRef"]
+    for asked in (ref.upper(), {"$in": ["location:default/x", ref]}, {"$hasPrefix": ref[:-1]}):
+        assert api.post(url, json={"query": {"entityRef": asked}}).json() == found
+    others = {"query": {"$not": {"EntityRef": ref}}}
+    assert api.post(url, json=others).json()["totalItems"] == len(every) - 1
+    for odd in ({"$exists": False}, {"$contains": ref}, {"$hasPrefix": "location:default/gen%"}):
+        assert api.post(url, json={"query": {"entityRef": odd}}).json()["items"] == []
+    assert api.post(url, json={"query": {"entityRef": {"$exists": True}}}).json()["items"] == every
     for limit in ({}, {"limit": 10**30}):
         assert api.post(url, json=limit).json()["items"] == every
 
@@ -206,6 +214,8 @@ def test_a_cursor_of_locations_is_signed(api: httpx.Client, live: Live) -> None:
         {"limit": 1.5},
         {"query": []},
         {"query": {"name": "x"}},
+        {"query": {"entityRef": {"$like": "x"}}},
+        {"query": {"entityRef": None}},
         {"query": {"$all": [], "type": "url"}},
         {"offset": 1},
         {"cursor": 1},

@@ -93,7 +93,7 @@ def test_writes_take_a_slash_at_the_end_too(
 
 @pytest.mark.parametrize("path", ["", "/", "/nope", "/nope/deeper", "/entities/nope", "/LOCATIONS"])
 def test_what_is_not_there_is_404_in_the_body_of_the_contract(api: httpx.Client, path: str) -> None:
-    refused(api.get(f"{BASE}{path}"), 404, "NotFoundError")
+    refused(api.get(f"{BASE}{path}"), 404, "NotFoundError", "nothing at this path")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_other_methods_are_405_and_name_those_that_are_there(
     api: httpx.Client, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = api.request(method, f"{BASE}{path}")
-    refused(answer, 405, "InputError")
+    refused(answer, 405, "InputError", f"but {answer.headers['allow']}.")
     assert set(answer.headers["allow"].split(", ")) == allowed
     options = api.options(f"{BASE}{path}")
     assert options.status_code == 204

@@ -84,12 +84,20 @@ def measure(size: int, seconds: float, gateway: Gateway) -> dict[str, Any]:
     complaints = gateway.complaints()
     say("starting again")
     later = [_restart(gateway, reading, reads[0]) for _ in range(3)]
+    memory["restarted"] = gateway.usage.rss()
+    gateway.stop()
+    gateway.forget_index()
+    building = gateway.start(reading, reads[0].requests[0].path)
     return {
         "ingest": loaded._asdict(),
-        "start": {"first": first_start._asdict(), "later": min(later)._asdict()},
+        "start": {
+            "first": first_start._asdict(),
+            "later": min(later)._asdict(),
+            "building": building._asdict(),
+        },
         "change": changed._asdict(),
         "add": added._asdict(),
-        "memory": memory | {"restarted": gateway.usage.rss()},
+        "memory": memory,
         **found,
         "complaints": complaints[:5],
     }

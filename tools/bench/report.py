@@ -126,7 +126,9 @@ def _others(found: dict[str, Any]) -> list[str]:
         (
             "later start",
             f"{start['later']['seconds']:.2f} s",
-            f"with the catalog, to the first answer; CPU {start['later']['cpu']:.2f} s",
+            f"with the catalog, to the first answer; CPU {start['later']['cpu']:.2f} s;"
+            f" {start['building']['seconds']:.2f} s, CPU {start['building']['cpu']:.2f} s"
+            " where the index is built",
         ),
         (
             "memory",

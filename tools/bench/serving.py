@@ -129,6 +129,10 @@ class Gateway:
             end(self._process)
             self._process = None
 
+    def forget_index(self) -> None:
+        """Remove the index that it wrote when it was stopped, as if it had been killed."""
+        (self.folder / "home" / "catalog.index").unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Stop it, and delete its folder."""
         self.stop()

@@ -69,7 +69,11 @@ class Questions:
                     wanted[key].append(self._value(key))
             texts.append(self._parameter(wanted))
             # Of several values of one key it takes only the last; each is a group of its own there.
-            choices = [[(key, value) for value in values] for key, values in wanted.items()]
+            # Beside a value, that the key exists says nothing.
+            choices = [
+                [(key, value) for value in values if value is not None] or [(key, None)]
+                for key, values in wanted.items()
+            ]
             groups += [list(chosen) for chosen in itertools.product(*choices)]
         return tuple(texts), tuple(groups)
 

@@ -106,7 +106,8 @@ class History:
             seqs = [row.seq for row in await transaction.execute(query)]
             rows = await _rows(transaction, seqs)
         if not rows or rows[0].seq != seq:
-            raise NotFound(f"{name} has no revision {seq}.")
+            what = f"{name} has no revision with the number {seq}."
+            raise NotFound(what, next=f"List them: towpath catalog history {name}")
         (found,) = await asyncio.to_thread(_told, rows, 1)
         return msgspec.structs.replace(found, body=rows[0].body)
 

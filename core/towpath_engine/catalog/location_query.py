@@ -1,18 +1,32 @@
 """Predicates over registered locations, as conditions of a statement.
 
-The same language as `query.predicate` reads for entities, over the fields `id`, `type` and
-`target`. Values are compared without case and as they are: `%` and `_` mean themselves.
+The same language as `query.predicate` reads for entities, over the fields `id`, `type`, `target`
+and `entityRef`, the entity that stands for a location. Values are compared without case and as they
+are: `%` and `_` mean themselves.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Text, and_, cast, false, func, not_, or_, true
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Text,
+    and_,
+    cast,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from towpath_core.errors import Invalid
+from towpath_engine.catalog.judging import GENERATED
 from towpath_engine.catalog.leaves import text_of
-from towpath_engine.catalog.tables import LOCATIONS
+from towpath_engine.catalog.tables import ENTITIES, LOCATIONS
 
 __all__ = ("MAX_DEPTH", "MAX_PARTS", "condition")
 
@@ -20,6 +34,10 @@ MAX_DEPTH = 50
 MAX_PARTS = 1000
 
 _FIELDS: dict[str, Column[Any]] = {name: LOCATIONS.c[name] for name in ("id", "type", "target")}
+_STANDS_FOR_ONE = and_(
+    ENTITIES.c.location_id.is_not(None),
+    ENTITIES.c.ref.startswith(f"location:default/{GENERATED}", autoescape=True),
+)
 _MATCHERS = ("$exists", "$in", "$hasPrefix", "$contains")
 
 Condition = ColumnElement[bool]
@@ -66,13 +84,24 @@ def _predicate(query: Any, depth: int) -> Condition:
 
 
 def _field(name: str, value: Any) -> Condition:
+    if name.lower() == "entityref":
+        # Names are hashes, which the database cannot make; the entities have them.
+        standing = select(ENTITIES.c.location_id)
+        standing = standing.where(_STANDS_FOR_ONE, _matching(name, ENTITIES.c.ref, value))
+        return LOCATIONS.c.id.in_(standing)
     column = _FIELDS.get(name.lower())
     if column is None:
-        raise Invalid(f"Invalid query: a location has id, type and target, not {name[:80]!r}.")
+        known = "id, type, target and entityRef"
+        raise Invalid(f"Invalid query: a location has {known}, not {name[:80]!r}.")
+    return _matching(name, column, value)
+
+
+def _matching(name: str, column: Column[Any], value: Any) -> Condition:
     if not isinstance(value, dict):
         return _among(column, [value])
     if len(value) != 1 or next(iter(value)) not in _MATCHERS:
-        raise Invalid(f"Invalid query: {name[:80]} needs a value or one of {list(_MATCHERS)}.")
+        known = ", ".join(_MATCHERS)
+        raise Invalid(f"Invalid query: {name[:80]} needs a value or one of {known}.")
     matcher, operand = next(iter(value.items()))
     if matcher == "$exists":
         if not isinstance(operand, bool):
@@ -98,7 +127,8 @@ def _among(column: Column[Any], values: list[Any]) -> Condition:
 
 
 def _lowered(column: Column[Any]) -> ColumnElement[str]:
-    return func.lower(cast(column, Text))
+    # References are in lower case already, and found by their index.
+    return column if column is ENTITIES.c.ref else func.lower(cast(column, Text))
 
 
 def _given(text: str) -> ColumnElement[str]:

@@ -54,6 +54,7 @@ class Postings:
         "_bare",
         "_cased",
         "_counts",
+        "_marks",
         "_of",
         "_ordered",
         "_terms",
@@ -67,6 +68,8 @@ class Postings:
         # The words of the values: fewer than the values, and each in many of them.
         self._words = Postings() if searched else None
         self._of: dict[int, str] = {}
+        # All that stands, or stood, between words.
+        self._marks: set[str] = set()
         self._valued = BitMap()
         # Those that have the key without a value that could be compared.
         self._bare: Numbers | None = None
@@ -115,6 +118,7 @@ class Postings:
         if self._words is not None:
             before = self._of.get(number)
             self._of[number] = low if before is None else f"{before}{EDGE}{low}"
+            self._marks.update(_WORD.sub("", low))
             for word in _WORD.findall(low):
                 self._words.add(number, word)
         if self._terms:
@@ -198,6 +202,7 @@ class Postings:
         if found.words is not None:
             made._words = cls.unpack(found.words, whole)
             for low, numbers in made._values.items():
+                made._marks.update(_WORD.sub("", low))
                 for number in (numbers,) if isinstance(numbers, int) else numbers:
                     before = made._of.get(number)
                     made._of[number] = low if before is None else f"{before}{EDGE}{low}"
@@ -230,7 +235,9 @@ class Postings:
         return self._holding(low)
 
     def _by_words(self, words: Postings, parts: list[str], low: str) -> BitMap:
-        """Those with a value that holds a text of several words."""
+        """Those with a value that holds a text of several words, or of one beside a mark."""
+        if not self._marks.issuperset(_WORD.sub("", low)):
+            return BitMap()  # such as a term with a space among names, which have none
         # Where something else stands beside a part, a word begins or ends there.
         matching = [[part] for part in parts]
         if low.startswith(parts[0]):

@@ -82,7 +82,10 @@ def _parse(texts: tuple[str, ...]) -> Filter:
                 value.strip().lower() if equals else None
             )
         if group:
-            groups.append(group)
+            # Of a key that has values, that it exists says no more.
+            groups.append(
+                {k: [v for v in vs if v is not None] or [None] for k, vs in group.items()}
+            )
     return tuple(groups)
 
 

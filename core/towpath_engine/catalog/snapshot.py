@@ -71,7 +71,8 @@ def write_snapshot(path: Path, index: CatalogIndex, hashes: Hashes) -> None:
     Raises:
         OSError: it cannot be written; an older file stays.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    # Always the same name: what a killed process left of it is written over.
+    partial = path.with_name(f"{path.name}.new")
     try:
         with os.fdopen(os.open(partial, _NEW, 0o600), "wb") as file:
             _write_frames(file, _parts(index, hashes))

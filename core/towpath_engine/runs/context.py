@@ -32,6 +32,7 @@ from towpath_engine.runs.journal import (
     add_undo,
     write_step,
 )
+from towpath_engine.runs.keys import key_of
 from towpath_engine.runs.measuring import StepClock, StepTimes
 from towpath_engine.runs.outcomes import Wait, as_before
 from towpath_engine.runs.tools import RunStepTools
@@ -105,6 +106,10 @@ class RunContext:
     def known(self, key: str) -> StepInfo | None:
         """What the journal knows of a step."""
         return self._steps.get(key)
+
+    def key_of(self, named: str, shown: str) -> str:
+        """The key of a part that plugin code names so, and is shown so; see `keys`."""
+        return key_of(self._steps, named, shown) if self.secrets else named
 
     def has_open_effect(self) -> bool:
         """Whether a step with an effect on others was begun and its end is not recorded."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, or_, select
+from sqlalchemy import JSON, ColumnElement, Text, case, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from towpath_core.identity import Principal
 from towpath_engine.runs.listing import APPROVAL, references_of
@@ -18,6 +19,8 @@ from towpath_engine.store.database import Transaction
 __all__ = ("read_events", "row_of", "sees", "waits_of")
 
 _MOST_BYTES = 8 * 1024 * 1024
+_MOST_WAIT = 16 * 1024
+"""Bytes of a wait that is shown whole in a list."""
 
 
 async def row_of(
@@ -47,21 +50,30 @@ def sees(principal: Principal, row: Mapping[Any, Any]) -> bool:
 
 
 async def waits_of(
-    transaction: Transaction, run_ids: Iterable[UUID]
+    transaction: Transaction, run_ids: Iterable[UUID], *, brief: bool = False
 ) -> Mapping[UUID, Sequence[RunWait]]:
-    """What the steps of runs wait for, in the order of the steps."""
+    """What the steps of runs wait for, in the order of the steps; `brief`: no big subjects."""
     c = STEPS.c
     found: dict[UUID, list[RunWait]] = defaultdict(list)
     if not (ids := list(run_ids)):
         return found
     query = (
-        select(c.run_id, c.key, c.name, c.wait)
+        select(c.run_id, c.key, c.name, _brief() if brief else c.wait)
         .where(c.run_id.in_(ids), c.state == "waiting", c.wait.is_not(None))
         .order_by(c.run_id, c.seq)
     )
     for row in await transaction.execute(query):
         found[row.run_id].append(RunWait.of(row.key, row.name, row.wait))
     return found
+
+
+def _brief() -> ColumnElement[Any]:
+    """A wait without its subject where that is big, such as a plan of a thousand lines."""
+    whole = STEPS.c.wait
+    without = cast(cast(whole, JSONB).op("-")(cast("subject", Text)), JSON)
+    return case((func.octet_length(cast(whole, Text)) > _MOST_WAIT, without), else_=whole).label(
+        "wait"
+    )
 
 
 async def read_events(

@@ -222,8 +222,12 @@ class Resuming:
         self, transaction: Transaction, row: Mapping[str, Any], before: Mapping[str, Any]
     ) -> None:
         if row["state"] not in _AGAIN:
-            what = "has succeeded" if row["state"] == "succeeded" else f"is {row['state']}"
-            raise Conflict(f"Run {row['id']} {what}; it cannot be taken up again.")
+            done = row["state"] == "succeeded"
+            what = "has succeeded" if done else f"is {row['state']}"
+            raise Conflict(
+                f"Run {row['id']} {what}; it cannot be taken up again.",
+                next="Start a new one." if done else "Wait until it has ended, or cancel it.",
+            )
         if (row["attempt"], row["last_event"]) != (before["attempt"], before["last_event"]):
             raise Conflict(f"Run {row['id']} has gone on meanwhile.", next="Look at it again.")
         if await undo_of(transaction, row["id"]):

@@ -125,13 +125,13 @@ class RunService:
     ) -> Sequence[RunInfo]:
         """Runs that the asker may see, newest first, at most `limit`, older than `before`.
 
-        Without their input, and without an output of more than 16 KiB.
+        Without their input, and without an output or the subject of a question above 16 KiB.
         """
         query = runs_of(principal, wanted or RunFilter(), limit=limit, before=before)
         async with self._database.begin() as transaction:
             rows = (await transaction.execute(query)).mappings().all()
             waiting = [row["id"] for row in rows if row["state"] == "waiting"]
-            waits = await waits_of(transaction, waiting)
+            waits = await waits_of(transaction, waiting, brief=True)
         return [info_of(row, waits.get(row["id"], ())) for row in rows]
 
     async def page(

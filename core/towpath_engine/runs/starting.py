@@ -17,13 +17,19 @@ from sqlalchemy import select, text
 from towpath_core.errors import Conflict, Forbidden, Invalid, NotFound
 from towpath_core.identity import Principal, Scope
 from towpath_core.plugins import PluginHost
-from towpath_core.refs import parse_ref
 from towpath_core.runs import RunKind
 from towpath_engine import audit
 from towpath_engine.clock import now
 from towpath_engine.idempotency import Request, recall, remember
-from towpath_engine.jsonschema import faults
 from towpath_engine.policy import PolicyGate
+from towpath_engine.runs.inputs import (
+    SCAFFOLD,
+    SCAFFOLD_SCHEMA,
+    check_secrets,
+    checked,
+    fitting,
+    values_of,
+)
 from towpath_engine.runs.service import RunService
 from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.terms import USUAL, Terms
@@ -32,24 +38,10 @@ from towpath_engine.store.database import Database, Transaction
 
 __all__ = ("KindInfo", "Prepared", "Starters")
 
-SCAFFOLD = "scaffold"
 _MOST_TITLE = 300
 _MOST_SECONDS = 10 * 365 * 86_400.0
-_MOST_SECRETS = 100
-_MOST_BYTES = 256 * 1024
-_MOST_NAME = 200
 _OURS = ("resource:", "schedule:")
 """Concurrency keys that begin so are the platform's own."""
-
-_SCAFFOLD_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["template"],
-    "properties": {
-        "template": {"type": "string", "description": "Reference of the template."},
-        "values": {"type": "object", "default": {}, "description": "What its form asks for."},
-    },
-    "additionalProperties": False,
-}
 
 
 class KindInfo(msgspec.Struct, frozen=True):
@@ -154,7 +146,7 @@ class Starters:
         """Check what `start` is asked for; nothing is accepted yet. Raises what `start` does."""
         if title is not None and not (0 < len(title) <= _MOST_TITLE and title.isprintable()):
             raise Invalid(f"A title is printable text of at most {_MOST_TITLE} characters.")
-        _check_secrets(secrets)
+        check_secrets(secrets)
         if kind == SCAFFOLD:
             return await self._golden_path(principal, input, title, secrets)
         _check_scope(principal, "runs:write")
@@ -162,7 +154,7 @@ class Starters:
         if offered is None:
             known = ", ".join((*self._host.contributions.run_kinds, SCAFFOLD))
             raise NotFound(f"There are no runs of kind {kind!r}.", next=f"Kinds: {known}.")
-        full = _fitting(offered.value, input)
+        full = fitting(offered.value, input)
         await self._policy.check(principal, "run:start", kind, {"input": full})
         found = offered.value
         return Prepared(kind, title or found.title, full, secrets, found.queue, "run:start", kind)
@@ -222,7 +214,7 @@ class Starters:
         secrets: Mapping[str, str] | None,
     ) -> Any:
         """Judge what a run is taken up again with; see `towpath_engine.runs.control.Door`."""
-        _check_secrets(secrets)
+        check_secrets(secrets)
         missing = [name for name in row["secret_names"] if name not in (secrets or {})]
         if missing:
             raise Invalid(
@@ -234,7 +226,7 @@ class Starters:
         # It acts with the rights of the one who started it: neither may get by the other's limits.
         askers = (principal,) if principal == owner else (principal, owner)
         if kind == SCAFFOLD:
-            values = _values_of(row["input"], input) if input is not None else None
+            values = values_of(row["input"], input) if input is not None else None
             for who in askers:
                 await self._policy.check(who, "run:retry", kind, {})
                 wanted = await self._scaffolding.again(who, row["input"], values, secrets)
@@ -256,7 +248,7 @@ class Starters:
         offered = self._host.contributions.run_kinds.get(kind)
         if offered is None:
             raise Conflict(f"The input of a run of kind {kind!r} cannot be changed.")
-        return _fitting(offered.value, input)
+        return fitting(offered.value, input)
 
     async def _golden_path(
         self,
@@ -266,7 +258,7 @@ class Starters:
         secrets: Mapping[str, str] | None,
     ) -> Prepared:
         _check_scope(principal, "scaffold:run")
-        full = _checked(SCAFFOLD, _SCAFFOLD_SCHEMA, input)
+        full = checked(SCAFFOLD, SCAFFOLD_SCHEMA, input)
         path = await self._scaffolding.prepare(principal, full["template"], full["values"], secrets)
         name, ref = title or path.title, path.entity_ref
         return Prepared(SCAFFOLD, name, path.input, secrets, SCAFFOLD, "scaffold:run", ref)
@@ -294,48 +286,8 @@ _SCAFFOLD = KindInfo(
     "Golden path",
     "Does the steps of a template with the values that its form asks for.",
     SCAFFOLD,
-    _SCAFFOLD_SCHEMA,
+    SCAFFOLD_SCHEMA,
 )
-
-
-def _fitting(kind: RunKind, input: Mapping[str, Any]) -> dict[str, Any]:
-    return _checked(kind.name, kind.input_schema, input)
-
-
-def _checked(name: str, schema: Mapping[str, Any], input: Mapping[str, Any]) -> dict[str, Any]:
-    """The input with the schema's defaults for what is left out at its top.
-
-    Raises:
-        Invalid: it does not fit the schema.
-    """
-    properties = schema.get("properties") or {}
-    defaults = {
-        key: part["default"]
-        for key, part in properties.items()
-        if isinstance(part, dict) and "default" in part
-    }
-    full = {**defaults, **input}
-    if found := faults(schema, full, f"runs of kind {name}"):
-        problems = [fault.problem("/input") for fault in found]
-        raise Invalid(
-            f"The input does not fit runs of kind {name}.",
-            why="; ".join(str(problem) for problem in problems),
-            problems=problems,
-        )
-    return full
-
-
-def _values_of(pinned: Mapping[str, Any], input: Mapping[str, Any]) -> Any:
-    """The values that a golden path is taken up again with.
-
-    Raises:
-        Invalid: they are none, or meant for another template.
-    """
-    ref = pinned["templateInfo"]["entityRef"]
-    full = _checked(SCAFFOLD, _SCAFFOLD_SCHEMA, {"template": ref, **input})
-    if str(parse_ref(full["template"], default_kind="template")) != ref:
-        raise Invalid(f"The run is one of {ref}.", next="Start another one.")
-    return full["values"]
 
 
 async def _is_known(transaction: Transaction, run_id: UUID) -> bool:
@@ -349,15 +301,3 @@ async def _is_known(transaction: Transaction, run_id: UUID) -> bool:
 def _check_scope(principal: Principal, scope: Scope) -> None:
     if not principal.has(scope):
         raise Forbidden(f"This needs the scope {scope}.", next="Use a token that has it.")
-
-
-def _check_secrets(secrets: Mapping[str, str] | None) -> None:
-    if not secrets:
-        return
-    named = all(0 < len(name) <= _MOST_NAME and name.isprintable() for name in secrets)
-    size = sum(len(value.encode("utf-8", "surrogatepass")) for value in secrets.values())
-    if not named or len(secrets) > _MOST_SECRETS or size > _MOST_BYTES:
-        raise Invalid(
-            f"A run takes {_MOST_SECRETS} secrets at most, of {_MOST_BYTES:,} bytes in all, each "
-            f"with a printable name of {_MOST_NAME} characters at most."
-        )

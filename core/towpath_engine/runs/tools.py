@@ -85,11 +85,7 @@ class RunStepTools:
 
     def log(self, message: str, *, level: LogLevel = "info") -> None:
         """Add a line to the run's log; a very long one is cut."""
-        # Masked before it is cut: half a secret would be left standing.
-        text = self._run.buffer.text(str(message))
-        if len(text) > _MAX_LINE:
-            text = f"{text[:_MAX_LINE]}... ({len(text)} characters)"
-        self._add("log", {"message": text, "level": level})
+        self._add("log", {"message": self._line(message), "level": level})
 
     def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
         """Report how far the step is."""
@@ -172,11 +168,7 @@ class RunStepTools:
     def wait_for(self, event: str, *, seconds: float | None = None) -> Any:
         """Wait for a signal to the run, and return its body."""
         _check_name(event)
-        if self._run.buffer.text(event) != event:
-            raise Invalid(
-                "The name of a signal holds one of the run's secrets.",
-                why="Who sees the run sees what it waits for.",
-            )
+        # Not masked: who sends it must know it.
         what = {"type": "signal", "event": event}
         wait = self._wait(f"wait:{event}", f"Wait for {event}", what, seconds=_duration(seconds))
         return came(wait, event)
@@ -192,7 +184,7 @@ class RunStepTools:
     ) -> Approval:
         """Ask people for a yes, and return it."""
         told = self._run.buffer
-        question = told.text(question)
+        question = self._line(question)
         what = {
             "type": "approval",
             "question": question,
@@ -297,10 +289,22 @@ class RunStepTools:
     def _key(self, name: str) -> str:
         """The key of the next part of that name: `name`, then `name#2`, below this step's own."""
         _check_name(name)
-        name = self._run.buffer.text(name)
-        self._names[name] += 1
-        own = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
+        shown = self._run.buffer.text(name)
+        self._names[shown] += 1
+        return self._run.key_of(self._below(name, shown), self._below(shown, shown))
+
+    def _below(self, name: str, counted: str) -> str:
+        count = self._names[counted]
+        own = name if count == 1 else f"{name}#{count}"
         return f"{self.of.key}/{own}" if self.of.key else own
+
+    def _line(self, text: object) -> str:
+        """A text as a line to be shown."""
+        # Masked before it is cut: half a secret would be left standing.
+        line = self._run.buffer.text(str(text))
+        if len(line) > _MAX_LINE:
+            return f"{line[:_MAX_LINE]}... ({len(line)} characters)"
+        return line
 
     def _add(self, type: str, body: Mapping[str, Any]) -> None:
         self._run.buffer.add(type, {**body, "step": self.of.key})

@@ -90,7 +90,7 @@ class LocationController(Controller):
 
     @post("/by-query", READ, contract.QUERY_LOCATIONS)
     async def by_query(self, request: Ask) -> Answer:
-        """Locations that a predicate over id, type and target holds for, ordered by id."""
+        """Locations that a predicate over id, type, target and entityRef holds for, by id."""
         data = await request.read_query(LocationQueryBody, LocationQueryBody())
         marks = LocationMarks(request.platform.sealer.derive("catalog.locations"))
         mark = LocationMark(min(data.limit, MAX_LOCATIONS), data.query)

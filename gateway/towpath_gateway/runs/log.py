@@ -28,7 +28,7 @@ READ: Scope = "runs:read"
 LAST_EVENT = "Towpath-Last-Event"
 """The header that says where to go on: `after` for the lines that come later."""
 
-_PAGE = 100
+_PAGE = 500
 
 
 class RunLogController(Controller):

@@ -97,7 +97,9 @@ class StepWire(Wire, frozen=True):
 
 
 class RunWire(Wire, frozen=True):
-    """A run; `input`, `steps`, and an `output` above 16 KiB only where one run is asked for.
+    """A run; in a list without `input` and `steps`.
+
+    A list has no `output` and no subject of a question above 16 KiB either.
 
     `held` says why a queued run is not offered to workers; `waiting` what a waiting one waits for;
     `undoes` whose effects it takes back.
