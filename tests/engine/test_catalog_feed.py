@@ -241,3 +241,37 @@ class TestWriter:
             query = text("SELECT action, revision, body IS NULL FROM entity_revisions ORDER BY seq")
             rows = [tuple(row) for row in await transaction.execute(query)]
         assert rows == [("put", 1, False), ("delete", 2, True)]
+
+
+@pytest.mark.parametrize("turns", range(1, 16))
+async def test_who_is_cancelled_while_catching_up_leaves_nothing_half_done(
+    database, follow, monkeypatch, turns
+):
+    def owned_by(name):
+        ref, owner = "component:default/a", f"component:default/{name}"
+        return [Relation(ref, "ownedBy", owner), Relation(owner, "ownerOf", ref)]
+
+    feed, index = await follow()
+    outcome = await put(database, draft("a", relations=owned_by("b")), draft("b"), draft("c"))
+    await feed.catch_up(outcome.seq)
+    outcome = await put(database, draft("a", relations=owned_by("c")), draft("d"))
+    # Stopped between two entities, or between these and their neighbours.
+    left = turns
+    sleep = asyncio.sleep
+
+    async def stopping(seconds):
+        nonlocal left
+        left -= 1
+        if not left:
+            raise asyncio.CancelledError
+        await sleep(seconds)
+
+    monkeypatch.setattr("towpath_engine.catalog.feed._SLICE", 1)
+    monkeypatch.setattr("towpath_engine.catalog.feed.asyncio.sleep", stopping)
+    try:
+        await feed.catch_up(outcome.seq)
+    except asyncio.CancelledError:
+        await feed.catch_up(outcome.seq)
+    monkeypatch.undo()
+    _, fresh = await follow()
+    assert content(index) == content(fresh)

@@ -58,6 +58,8 @@ class CatalogFeed:
         self._database = database
         self._index = index
         self._lock = asyncio.Lock()
+        # Whose relations are to be looked at; kept here, for who is cancelled while at it.
+        self._touched: set[str] = set()
 
     async def load(self, known: Mapping[str, str] | None = None) -> None:
         """Build the index from all that is stored; call it once, before the first `catch_up`.
@@ -70,24 +72,22 @@ class CatalogFeed:
             # One view of the store for all reads, so that the number fits the entities.
             await transaction.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             seq = await _last(transaction)
-            touched = await (self._mend(transaction, known) if known else self._build(transaction))
-        await self._renew(touched)
+            await (self._mend(transaction, known) if known else self._build(transaction))
+        await self._renew()
         self._index.seq = seq
         if len(self._index) >= _BATCH:
             log.info("catalog.loaded", entities=len(self._index))
 
-    async def _build(self, transaction: Transaction) -> set[str]:
-        touched: set[str] = set()
+    async def _build(self, transaction: Transaction) -> None:
         started = time.monotonic()
         found = await transaction.stream(_query(), execution_options={"yield_per": _BATCH})
         async for rows in found.partitions():
-            touched |= await self._take([_stored(row) for row in rows], ())
+            await self._take([_stored(row) for row in rows], ())
             if time.monotonic() > started + _PROGRESS_SECONDS:
                 started = time.monotonic()
                 log.info("catalog.loading", entities=len(self._index))
-        return touched
 
-    async def _mend(self, transaction: Transaction, known: Mapping[str, str]) -> set[str]:
+    async def _mend(self, transaction: Transaction, known: Mapping[str, str]) -> None:
         """Bring an index up to date that has what was stored at some other time."""
         there = 0
         changed: list[str] = []
@@ -99,11 +99,10 @@ class CatalogFeed:
         if there < len(known):
             stored = {uid for uid, _ in await transaction.execute(_HASHES)}
             gone = [uid for uid in known if uid not in stored]
-        touched = await self._take((), gone)
+        await self._take((), gone)
         for at in range(0, len(changed), _BATCH):
             uids = [UUID(uid) for uid in changed[at : at + _BATCH]]
-            touched |= await self._take(await _read(transaction, uids), ())
-        return touched
+            await self._take(await _read(transaction, uids), ())
 
     async def hashes(self) -> Mapping[str, str] | None:
         """By uid, the hash of what is stored; None where the index has something else.
@@ -150,25 +149,25 @@ class CatalogFeed:
         # What is not stored any more was deleted, now or by a later change that comes next.
         there = {entity.uid for entity in stored}
         gone = [str(uid) for uid in changed if str(uid) not in there]
-        await self._renew(await self._take(stored, gone))
+        await self._take(stored, gone)
+        await self._renew()
         self._index.seq = rows[-1].seq
         return len(rows) == _BATCH
 
-    async def _take(self, stored: Sequence[StoredEntity], gone: Sequence[str]) -> set[str]:
-        touched: set[str] = set()
+    async def _take(self, stored: Sequence[StoredEntity], gone: Sequence[str]) -> None:
         for at in range(0, len(gone), _SLICE):
-            touched |= self._index.take((), gone[at : at + _SLICE])
+            self._touched |= self._index.take((), gone[at : at + _SLICE])
             await asyncio.sleep(0)
         for at in range(0, len(stored), _SLICE):
-            touched |= self._index.take(stored[at : at + _SLICE], ())
+            self._touched |= self._index.take(stored[at : at + _SLICE], ())
             await asyncio.sleep(0)
-        return touched
 
-    async def _renew(self, touched: set[str]) -> None:
-        refs = list(touched)
+    async def _renew(self) -> None:
+        refs = list(self._touched)
         for at in range(0, len(refs), _SLICE):
             self._index.renew(refs[at : at + _SLICE])
             await asyncio.sleep(0)
+        self._touched.clear()
 
 
 async def _last(transaction: Transaction) -> int:
