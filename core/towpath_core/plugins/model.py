@@ -54,8 +54,8 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] | None = None
     disabled: frozenset[str] = frozenset()
     settings: Mapping[str, Mapping[str, Any]] = {}
-    load_seconds: float = 10.0
-    call_seconds: float = 5.0
+    load_seconds: float = 30.0
+    call_seconds: float = 15.0
     strict: bool = False
     threads: int = 32
     max_items: int = 1000

@@ -94,3 +94,10 @@ def ask(pg_server: EmbeddedServer) -> Iterator[Ask]:
     for one in made:
         handle = ResourceHandle(one.resource_id, one.name, one.offering, {}, one.owner_ref)
         sweeper.delete(handle, RecordingTools())
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server beside which a machine stands still is not one that is away."""
+    monkeypatch.setattr("towpath_postgres.session.CONNECT_SECONDS", 60)
+    monkeypatch.setattr("towpath_postgres.session.READ_SECONDS", 60.0)
