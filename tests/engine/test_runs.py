@@ -410,6 +410,46 @@ class TestFailures:
             info = await room.done(run_id)
         assert (info.state, info.error.code) == ("failed", "poisoned")
 
+    @pytest.mark.parametrize(("crashes", "together"), [(0, 3), (MAX_CRASHES // 2, 1)])
+    async def test_suspects_are_begun_one_at_a_time(self, room, crashes, together):
+        """What dies with a worker may only have been beside the run that killed it."""
+        under_way, most, full = set(), [0], asyncio.Event()
+
+        async def do(run):
+            under_way.add(run.id)
+            most[0] = max(most[0], len(under_way))
+            if len(under_way) == together:
+                full.set()
+            await asyncio.wait_for(full.wait(), 60)
+            await asyncio.sleep(0.1)
+            under_way.discard(run.id)
+            return run.id.hex
+
+        run_ids = [await room.start() for _ in range(3)]
+        await room.execute(update(RUNS).values(state="running", crashes=crashes))
+        async with working(room.worker(Doing(do), concurrency=5)):
+            found = [await room.done(run_id) for run_id in run_ids]
+        assert [info.state for info in found] == ["succeeded"] * 3
+        assert most == [together]
+
+    async def test_a_suspect_holds_up_no_other_run(self, room):
+        began, free = asyncio.Event(), asyncio.Event()
+        suspects = [await room.start(), await room.start()]
+
+        async def do(run):
+            if run.id in suspects:
+                began.set()
+                await asyncio.wait_for(free.wait(), 60)
+
+        await room.execute(update(RUNS).values(state="running", crashes=MAX_CRASHES // 2))
+        async with working(room.worker(Doing(do), concurrency=5)):
+            await asyncio.wait_for(began.wait(), 60)
+            other = await room.start()
+            assert (await room.done(other)).state == "succeeded"
+            free.set()
+            found = [await room.done(run_id) for run_id in suspects]
+        assert [info.state for info in found] == ["succeeded"] * 2
+
 
 class TestRetries:
     async def test_a_backend_that_does_not_answer_is_asked_again(self, room):

@@ -6,6 +6,7 @@ Lives in the worker. Whatever happens to the process, the journal says how far t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ import structlog
 from towpath_core.errors import Cancelled, PluginError, TowpathError, Unavailable
 from towpath_core.runs import OutcomeUnknown, RunState, Suspended, TimedOut
 from towpath_engine.runs import journal_sql
-from towpath_engine.runs.beginning import begin_attempt, is_late
+from towpath_engine.runs.beginning import Suspect, begin_attempt, is_late
 from towpath_engine.runs.context import RunContext
 from towpath_engine.runs.ending import hand_back
 from towpath_engine.runs.executing import Executor, Starting
@@ -64,12 +65,17 @@ class Attempts:
         self._limits = dict(limits or {})
         self._retry_seconds = retry_seconds
         self._max_crashes = max_crashes
+        self._suspect = max(2, max_crashes // 2)
+        self._one_suspect = asyncio.Lock()
         self._times = times
 
     async def make(
         self, run_id: UUID, turn: int, stop: threading.Event, *, job_id: int | None = None
     ) -> bool:
         """Do a run as far as it goes now, if the job that was delivered is its latest.
+
+        Of runs on which workers died again and again it does one at a time: so a run that kills
+        its workers is told from those that were only beside it.
 
         Args:
             run_id: the run.
@@ -85,7 +91,20 @@ class Attempts:
             DatabaseUnavailable: it is left open; it goes on when the database is back.
             asyncio.CancelledError: the worker stops; the run was handed back.
         """
-        found = await self._begin(run_id, turn)
+        with contextlib.suppress(Suspect):
+            return await self._make(run_id, turn, stop, job_id, self._suspect)
+        async with self._one_suspect:
+            return await self._make(run_id, turn, stop, job_id, None)
+
+    async def _make(
+        self,
+        run_id: UUID,
+        turn: int,
+        stop: threading.Event,
+        job_id: int | None,
+        suspect: int | None,
+    ) -> bool:
+        found = await self._begin(run_id, turn, suspect)
         if found is None:
             return False
         row, steps = found
@@ -111,7 +130,7 @@ class Attempts:
         return run.job_gone
 
     async def _begin(
-        self, run_id: UUID, turn: int
+        self, run_id: UUID, turn: int, suspect: int | None
     ) -> tuple[Mapping[str, Any], Mapping[str, StepInfo]] | None:
         limits = self._limits
         quickly = await journal_sql.begin(self._database, run_id, turn, list(limits))
@@ -120,7 +139,7 @@ class Attempts:
         async with self._database.begin() as transaction:
             row: Mapping[str, Any] | None = quickly[0] if quickly else None
             if row is None:
-                row = await begin_attempt(transaction, run_id, turn, limits)
+                row = await begin_attempt(transaction, run_id, turn, limits, suspect=suspect)
             return (row, await load_steps(transaction, run_id)) if row else None
 
     async def _drive(self, run: RunContext, fault: TowpathError | None) -> None:

@@ -14,11 +14,20 @@ from towpath_engine.runs.tables import RUNS
 from towpath_engine.runs.waits import lock_run, wait_of, write_outcome
 from towpath_engine.store.database import Transaction
 
-__all__ = ("begin_attempt", "is_late")
+__all__ = ("Suspect", "begin_attempt", "is_late")
+
+
+class Suspect(Exception):
+    """Workers died on a run again and again: another is not to begin it beside one like it."""
 
 
 async def begin_attempt(
-    transaction: Transaction, run_id: UUID, turn: int, limits: Mapping[str, int] | None = None
+    transaction: Transaction,
+    run_id: UUID,
+    turn: int,
+    limits: Mapping[str, int] | None = None,
+    *,
+    suspect: int | None = None,
 ) -> Mapping[str, Any] | None:
     """Take the fence of a run and mark it as running, with an event.
 
@@ -30,11 +39,15 @@ async def begin_attempt(
         run_id: the run.
         turn: of the job that was delivered.
         limits: by queue, how many of its runs may be under way.
+        suspect: a run on which so many workers died is not begun.
 
     Returns:
         The run's row with the new `attempt`, and `late`: whether its deadline is over. None when
         there is nothing to do: it is held, has ended, waits on, is unknown, or the job is of an
         earlier turn.
+
+    Raises:
+        Suspect: so many workers died on the run; nothing was changed.
     """
     row = await lock_run(transaction, run_id)
     if row is None or row["turn"] != turn or row["state"] not in ("queued", "running", "waiting"):
@@ -49,6 +62,8 @@ async def begin_attempt(
         await hold(transaction, row, why)
         return None
     died = row["state"] == "running"
+    if suspect is not None and died and row["crashes"] + 1 >= suspect:
+        raise Suspect
     body = {"state": "running", "attempt": row["attempt"] + 1}
     events.append(Event("state", body))
     change = (
