@@ -89,17 +89,13 @@ class CatalogFeed:
 
     async def _mend(self, transaction: Transaction, known: Mapping[str, str]) -> None:
         """Bring an index up to date that has what was stored at some other time."""
-        there = 0
+        gone = set(known)
         changed: list[str] = []
         found = await transaction.stream(_HASHES, execution_options={"yield_per": _BATCH})
         async for rows in found.partitions():
-            there += sum(uid in known for uid, _ in rows)
+            gone.difference_update(uid for uid, _ in rows)
             changed += [uid for uid, stored in rows if known.get(uid) != stored]
-        gone: list[str] = []
-        if there < len(known):
-            stored = {uid for uid, _ in await transaction.execute(_HASHES)}
-            gone = [uid for uid in known if uid not in stored]
-        await self._take((), gone)
+        await self._take((), list(gone))
         for at in range(0, len(changed), _BATCH):
             uids = [UUID(uid) for uid in changed[at : at + _BATCH]]
             await self._take(await _read(transaction, uids), ())

@@ -61,14 +61,20 @@ async def begin_attempt(
     if not late and (why := await held_by(transaction, row, limits or {})) is not None:
         await hold(transaction, row, why)
         return None
-    died = row["state"] == "running"
-    if suspect is not None and died and row["crashes"] + 1 >= suspect:
+    if suspect is not None and row["state"] == "running" and row["crashes"] + 1 >= suspect:
         raise Suspect
-    body = {"state": "running", "attempt": row["attempt"] + 1}
-    events.append(Event("state", body))
+    return {**await _raise_fence(transaction, row, events, late=late), "late": late}
+
+
+async def _raise_fence(
+    transaction: Transaction, row: Mapping[str, Any], events: list[Event], *, late: bool
+) -> Mapping[Any, Any]:
+    """Mark a run as running under its next attempt, and tell of it after `events`."""
+    died = row["state"] == "running"
+    events.append(Event("state", {"state": "running", "attempt": row["attempt"] + 1}))
     change = (
         update(RUNS)
-        .where(RUNS.c.id == run_id)
+        .where(RUNS.c.id == row["id"])
         .values(
             attempt=row["attempt"] + 1,
             state="running",
@@ -82,9 +88,9 @@ async def begin_attempt(
         )
         .returning(RUNS)
     )
-    begun = (await transaction.execute(change)).mappings().one()
-    await insert_events(transaction, run_id, row["last_event"] + 1, events)
-    return {**begun, "late": late}
+    begun: Mapping[Any, Any] = (await transaction.execute(change)).mappings().one()
+    await insert_events(transaction, row["id"], row["last_event"] + 1, events)
+    return begun
 
 
 async def is_late(transaction: Transaction, run_id: UUID) -> bool:

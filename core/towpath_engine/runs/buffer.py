@@ -13,9 +13,11 @@ from towpath_core.errors import Invalid, LimitExceeded
 from towpath_engine.runs.journal import Event, StepInfo
 from towpath_engine.secrets import mask
 
-__all__ = ("EventBuffer", "legible")
+__all__ = ("EventBuffer", "legible", "line")
 
 _MAX_BYTES = 4 * 1024 * 1024
+_MAX_LINE = 10_000
+"""Characters of one text that is shown."""
 
 
 def legible(text: str) -> str:
@@ -24,6 +26,13 @@ def legible(text: str) -> str:
     They come with the names of files that are not UTF-8, and with the output of programs.
     """
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def line(text: object, mask: Callable[[str], str]) -> str:
+    """A text to be shown to people, masked; a very long one is cut."""
+    # Masked before it is cut: half a secret would be left standing.
+    whole = mask(legible(str(text)))
+    return whole if len(whole) <= _MAX_LINE else f"{whole[:_MAX_LINE]}... ({len(whole)} characters)"
 
 
 class EventBuffer:

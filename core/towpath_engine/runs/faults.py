@@ -6,20 +6,19 @@ import contextlib
 import re
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import structlog
 
 from towpath_core.errors import PluginError, TowpathError
-from towpath_engine.runs.buffer import legible
+from towpath_engine.runs.buffer import line
 from towpath_engine.runs.journal import ErrorInfo
 
 __all__ = ("describe_error",)
 
 log = structlog.get_logger(__name__)
 
-_MOST = 10_000
-"""Characters of one text."""
 _PLACE = re.compile(r" \(at [^()]*:\d+\)$")
 
 
@@ -43,11 +42,7 @@ def describe_error(error: BaseException, mask: Callable[[str], str]) -> ErrorInf
 
 
 def _shown(error: TowpathError, mask: Callable[[str], str]) -> ErrorInfo:
-    def told(text: object) -> str:
-        # Masked before it is cut: half a secret would be left standing.
-        whole = mask(legible(str(text)))
-        return whole if len(whole) <= _MOST else f"{whole[:_MOST]}... ({len(whole)} characters)"
-
+    told = partial(line, mask=mask)
     info = ErrorInfo.of(error)
     why = _class_and_place(info.why) if isinstance(error, PluginError) else info.why
     return msgspec.structs.replace(

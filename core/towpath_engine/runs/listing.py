@@ -28,6 +28,7 @@ from towpath_engine.runs.tables import RUNS, STEPS
 
 __all__ = (
     "APPROVAL",
+    "LISTED_BYTES",
     "Mark",
     "Order",
     "RunFilter",
@@ -44,8 +45,8 @@ Mark = tuple[datetime, UUID]
 APPROVAL = "approval"
 """The type of a wait for somebody's yes."""
 
-_MOST_OUTPUT = 16 * 1024
-"""Bytes of an output that is shown in a list."""
+LISTED_BYTES = 16 * 1024
+"""Bytes of an output, or of a wait with its subject, that is shown in a list."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -118,7 +119,7 @@ def _listed() -> list[ColumnElement[Any]]:
     size = func.octet_length(cast(c.output, Text))
     # First what is stored of it, compressed: that is known without a look at all of it.
     kept = case(
-        (func.pg_column_size(c.output) > _MOST_OUTPUT, None), (size <= _MOST_OUTPUT, c.output)
+        (func.pg_column_size(c.output) > LISTED_BYTES, None), (size <= LISTED_BYTES, c.output)
     )
     return [*(one for one in c if one.name not in left_out), kept.label("output")]
 

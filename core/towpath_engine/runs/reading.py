@@ -11,7 +11,7 @@ from sqlalchemy import JSON, ColumnElement, Text, case, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from towpath_core.identity import Principal
-from towpath_engine.runs.listing import APPROVAL, references_of
+from towpath_engine.runs.listing import APPROVAL, LISTED_BYTES, references_of
 from towpath_engine.runs.records import RunEvent, RunWait, may_see
 from towpath_engine.runs.tables import EVENTS, RUNS, STEPS
 from towpath_engine.store.database import Transaction
@@ -19,8 +19,6 @@ from towpath_engine.store.database import Transaction
 __all__ = ("read_events", "row_of", "sees", "waits_of")
 
 _MOST_BYTES = 8 * 1024 * 1024
-_MOST_WAIT = 16 * 1024
-"""Bytes of a wait that is shown whole in a list."""
 
 
 async def row_of(
@@ -71,7 +69,7 @@ def _brief() -> ColumnElement[Any]:
     """A wait without its subject where that is big, such as a plan of a thousand lines."""
     whole = STEPS.c.wait
     without = cast(cast(whole, JSONB).op("-")(cast("subject", Text)), JSON)
-    return case((func.octet_length(cast(whole, Text)) > _MOST_WAIT, without), else_=whole).label(
+    return case((func.octet_length(cast(whole, Text)) > LISTED_BYTES, without), else_=whole).label(
         "wait"
     )
 

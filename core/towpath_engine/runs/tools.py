@@ -37,6 +37,7 @@ from towpath_core.runs import (
     Suspended,
     Undo,
 )
+from towpath_engine.runs.buffer import line
 from towpath_engine.runs.journal import FenceLost, StepInfo
 from towpath_engine.runs.outcomes import (
     Wait,
@@ -55,7 +56,6 @@ __all__ = ("RunStepTools",)
 
 T = TypeVar("T")
 
-_MAX_LINE = 10_000
 _MAX_NAME = 200
 _MAX_TYPE = 100
 
@@ -85,7 +85,7 @@ class RunStepTools:
 
     def log(self, message: str, *, level: LogLevel = "info") -> None:
         """Add a line to the run's log; a very long one is cut."""
-        self._add("log", {"message": self._line(message), "level": level})
+        self._add("log", {"message": line(message, self._run.buffer.mask), "level": level})
 
     def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
         """Report how far the step is."""
@@ -184,7 +184,7 @@ class RunStepTools:
     ) -> Approval:
         """Ask people for a yes, and return it."""
         told = self._run.buffer
-        question = self._line(question)
+        question = line(question, told.mask)
         what = {
             "type": "approval",
             "question": question,
@@ -297,14 +297,6 @@ class RunStepTools:
         count = self._names[counted]
         own = name if count == 1 else f"{name}#{count}"
         return f"{self.of.key}/{own}" if self.of.key else own
-
-    def _line(self, text: object) -> str:
-        """A text as a line to be shown."""
-        # Masked before it is cut: half a secret would be left standing.
-        line = self._run.buffer.text(str(text))
-        if len(line) > _MAX_LINE:
-            return f"{line[:_MAX_LINE]}... ({len(line)} characters)"
-        return line
 
     def _add(self, type: str, body: Mapping[str, Any]) -> None:
         self._run.buffer.add(type, {**body, "step": self.of.key})
